@@ -1,0 +1,227 @@
+"""The command line `elp` (design section 9). Commands are one call long; what they do lives beside its subject."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from backend.config import ROOT, Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The ELP Assistant.")
+kb = typer.Typer(no_args_is_help=True, help="Content of the knowledge base.")
+nlu = typer.Typer(no_args_is_help=True, help="The model that understands what people want to do.")
+evaluate = typer.Typer(no_args_is_help=True, help="Measures quality; prints one JSON object last.")
+bench = typer.Typer(no_args_is_help=True, help="Measures speed; prints one JSON object last.")
+app.add_typer(kb, name="kb")
+app.add_typer(nlu, name="nlu")
+app.add_typer(evaluate, name="evaluate")
+app.add_typer(bench, name="bench")
+
+Existing = Annotated[Path, typer.Option(exists=True, dir_okay=False, readable=True)]
+LanguageCode = Annotated[str, typer.Option(help="Code of the language, such as it or ar.")]
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def settings_or_stop() -> Settings:
+    """Raises typer.Exit after one line for each setting that cannot be used."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for one in error.errors():
+            name = "_".join(str(part) for part in one["loc"]).upper()
+            typer.echo(f"Setting ELP_{name}: {one['msg']}." if name else f"Settings: {one['msg']}.", err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def run() -> None:
+    """Start everything on this machine."""
+    from backend.start import run_all
+
+    raise typer.Exit(run_all(settings_or_stop()))
+
+
+@app.command()
+def serve() -> None:
+    """Start the web server alone (needs ELP_DATABASE_URL)."""
+    from backend.main import main as serve_web
+
+    serve_web()
+
+
+@app.command()
+def worker() -> None:
+    """Start the worker alone (needs ELP_DATABASE_URL)."""
+    from backend.worker import main as start_worker
+
+    start_worker()
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from backend.start import migrate_database, with_database
+
+    with_database(settings_or_stop(), migrate_database)
+
+
+@app.command()
+def seed() -> None:
+    """Load the starter content; entries that somebody edited are left alone."""
+    from backend.start import seed_content, with_database
+
+    with_database(settings_or_stop(), lambda settings: typer.echo(seed_content(settings)))
+
+
+@app.command()
+def chat(language: Annotated[str, typer.Option(help="Language to talk in.")] = "it") -> None:
+    """Talk to the bot in this terminal."""
+    from backend.terminal import talk
+
+    talk(settings_or_stop(), language)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Run every check and every test; further arguments go to pytest."""
+    from backend.develop import run_tests
+
+    raise typer.Exit(run_tests(context.args))
+
+
+@app.command()
+def check() -> None:
+    """Read-only checks: style, types, import rules, templates, content, catalogues."""
+    from backend.develop import run_checks
+
+    raise typer.Exit(run_checks())
+
+
+@app.command()
+def fix() -> None:
+    """Let the tools correct what they can."""
+    from backend.develop import run_fixes
+
+    raise typer.Exit(run_fixes())
+
+
+@kb.command("check")
+def kb_check() -> None:
+    """Check all content files; one line for each problem."""
+    from backend.develop import content_problems
+
+    problems = content_problems()
+    for problem in problems:
+        typer.echo(problem, err=True)
+    typer.echo(f"{len(problems)} problems in the content." if problems else "The content is in order.")
+    raise typer.Exit(1 if problems else 0)
+
+
+@kb.command("stamp")
+def kb_stamp() -> None:
+    """Note in new translations which Italian text they were made from."""
+    from knowledge_base.files import load_content, stamp_translations
+
+    typer.echo(f"{stamp_translations(load_content())} translations stamped.")
+
+
+@nlu.command("train")
+def nlu_train() -> None:
+    """Train the NLU model; skips when nothing changed."""
+    from backend.start import train_nlu
+
+    train_nlu(settings_or_stop())
+
+
+@nlu.command("check")
+def nlu_check() -> None:
+    """Measure the model on the held-out phrases in nlu/tests."""
+    from backend.start import nlu_python
+
+    command = [nlu_python(settings_or_stop()), str(ROOT / "nlu" / "measure.py"), "check"]
+    raise typer.Exit(subprocess.call(command))
+
+
+@evaluate.command("search")
+def evaluate_search(corpus: Existing, queries: Existing, qrels: Existing, language: LanguageCode) -> None:
+    """Rank a BEIR collection: P@1, MRR@10, R@5, milliseconds a query."""
+    from knowledge_base.evaluation import evaluate_search as measure
+
+    print_json(measure(corpus, queries, qrels, language))
+
+
+@evaluate.command("language")
+def evaluate_language(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
+    """Lines of language<TAB>text: accuracy per language and confusions."""
+    from bot.evaluation import evaluate_language as measure
+
+    print_json(measure(file))
+
+
+@evaluate.command("intents")
+def evaluate_intents(train: Existing, test: Existing, language: LanguageCode) -> None:
+    """Lines of label<TAB>text, through nlu/config.yml."""
+    from backend.start import nlu_python
+
+    script = str(ROOT / "nlu" / "measure.py")
+    python = nlu_python(settings_or_stop())
+    raise typer.Exit(
+        subprocess.call([python, script, "intents", "--train", str(train), "--test", str(test), "--language", language])
+    )
+
+
+@evaluate.command("answers")
+def evaluate_answers(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    failures: Annotated[bool, typer.Option(help="Print what went wrong, line by line, before the JSON.")] = False,
+) -> None:
+    """The whole bot, real NLU and search, on questions with what is expected of them."""
+    from backend.quality import evaluate_answers as measure
+
+    print_json(measure(settings_or_stop(), file, show_failures=failures))
+
+
+@bench.command("chat")
+def bench_chat(
+    callers: Annotated[list[int] | None, typer.Option(help="Callers at once; may be given several times.")] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long each round lasts.")] = 15,
+) -> None:
+    """Turns a second and their times over HTTP, with PostgreSQL and Rasa."""
+    from backend.benchmark import bench_chat as measure
+
+    print_json(measure(settings_or_stop(), callers or [1, 8, 32], seconds))
+
+
+@bench.command("search")
+def bench_search(entries: Annotated[int, typer.Option(min=10, max=50_000)] = 10_000) -> None:
+    """Build time, query time and memory of the index."""
+    from knowledge_base.evaluation import bench_search as measure
+
+    print_json(measure(entries))
+
+
+def main() -> None:
+    """Errors that a person can do something about are one sentence, never a traceback."""
+    from backend.progress import StartError
+
+    try:
+        app()
+    except StartError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""A person's conversation: opened, read, taken along, erased. `chat.py` is what happens in it."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, delete, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.db import NEW_MESSAGE, Sessions, retried
+from backend.errors import NotFound, Unauthorized, UnknownLanguage
+from backend.models import Conversation, Feedback, Message, Receipt
+from bot.dialogue import welcome
+from bot.phrases import SPOKEN, say
+from bot.turn import Reply
+
+_COLUMNS = (
+    Message.id,
+    Message.author,
+    Message.language,
+    Message.text,
+    Message.original,
+    Message.payload,
+    Message.created_at,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A row of `messages` as everybody outside reads it."""
+
+    id: int
+    author: str
+    language: str
+    text: str
+    original: str | None
+    payload: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    id: UUID
+    token: str
+    """Shown once; only its hash is kept."""
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Proof that a caller may act on a conversation."""
+
+    id: UUID
+    language: str
+    place: str | None
+    state: str
+
+
+def check_language(code: str) -> str:
+    """Raises UnknownLanguage."""
+    if code not in SPOKEN:
+        raise UnknownLanguage
+    return code
+
+
+def token_hash(token: str) -> bytes:
+    """Raises Unauthorized without a token. The token has 256 random bits, so a plain hash cannot be guessed."""
+    if not token:
+        raise Unauthorized
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def read_messages(rows: Sequence[Row[Any]]) -> list[StoredMessage]:
+    return [StoredMessage(*values) for values in map(tuple, rows)]
+
+
+def reply_payload(reply: Reply) -> dict[str, Any]:
+    """What of a reply is kept beside its text; the entry is kept by id and shown as it is true when read."""
+    payload: dict[str, Any] = {"intent": reply.intent}
+    if reply.choices:
+        payload["choices"] = [{"id": choice.id, "label": choice.label} for choice in reply.choices]
+    if reply.entry:
+        payload["entry"] = reply.entry
+    if reply.variant != "full":
+        payload["variant"] = reply.variant
+    if reply.emergency:
+        payload["emergency"] = [{"number": line.number, "label": line.label} for line in reply.emergency]
+    return payload
+
+
+async def open_conversation(sessions: Sessions, *, channel: str, language: str, place: str | None = None) -> Opened:
+    """A new conversation with the bot's greeting in it. Raises UnknownLanguage, Unavailable."""
+    check_language(language)
+    token = secrets.token_urlsafe(32)
+
+    async def work() -> Opened:
+        async with sessions.begin() as session:
+            values = {"channel": channel, "token_hash": token_hash(token), "language": language, "place": place}
+            made = await session.execute(insert(Conversation).values(**values).returning(Conversation.id))
+            opened = Opened(made.scalar_one(), token, language)
+            await _say(session, opened.id, welcome(language))
+            return opened
+
+    return await retried(work)
+
+
+async def access_conversation(session: AsyncSession, conversation_id: UUID, token: str) -> Access:
+    """Raises Unauthorized without a token, NotFound with a wrong one: nobody learns whether a conversation exists."""
+    columns = (Conversation.id, Conversation.language, Conversation.place, Conversation.state)
+    query = select(*columns).where(Conversation.id == conversation_id, Conversation.token_hash == token_hash(token))
+    row = (await session.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound
+    return Access(*row)
+
+
+async def list_messages(
+    sessions: Sessions, conversation_id: UUID, token: str, *, after: int = 0, limit: int = 200
+) -> tuple[Access, list[StoredMessage]]:
+    """Messages with a greater id, oldest first. Raises Unauthorized, NotFound, Unavailable."""
+
+    async def work() -> tuple[Access, list[StoredMessage]]:
+        async with sessions.begin() as session:
+            access = await access_conversation(session, conversation_id, token)
+            newer = select(Message.id).where(Message.conversation_id == conversation_id, Message.id > after)
+            # The page of somebody who comes back shows the end of a long conversation.
+            ids = newer.order_by(Message.id if after else Message.id.desc()).limit(limit)
+            rows = await session.execute(select(*_COLUMNS).where(Message.id.in_(ids)).order_by(Message.id))
+            return access, read_messages(rows.all())
+
+    return await retried(work)
+
+
+async def export_conversation(sessions: Sessions, conversation_id: UUID, token: str) -> dict[str, Any]:
+    """All that is known of the person, as plain data. Raises Unauthorized, NotFound."""
+    async with sessions.begin() as session:
+        await access_conversation(session, conversation_id, token)
+        row = (await session.execute(select(Conversation).where(Conversation.id == conversation_id))).scalar_one()
+        messages = await session.execute(
+            select(*_COLUMNS).where(Message.conversation_id == conversation_id).order_by(Message.id)
+        )
+        opinions = await session.execute(
+            select(Feedback.entry_id, Feedback.useful).where(Feedback.conversation_id == conversation_id)
+        )
+        return {
+            "conversation": {
+                "id": str(row.id),
+                "channel": row.channel,
+                "language": row.language,
+                "place": row.place,
+                "state": row.state,
+                "created_at": row.created_at.isoformat(),
+            },
+            "messages": [
+                {"author": m.author, "text": m.text, "choice": m.payload.get("choice"), "at": m.created_at.isoformat()}
+                for m in messages
+            ],
+            "opinions": [{"entry": opinion.entry_id, "useful": opinion.useful} for opinion in opinions],
+        }
+
+
+async def erase_conversation(sessions: Sessions, conversation_id: UUID, token: str) -> str:
+    """Erases the conversation with everything that hangs on it; returns the receipt's number.
+
+    Raises Unauthorized, NotFound, Unavailable.
+    """
+
+    async def work() -> str:
+        async with sessions.begin() as session:
+            await access_conversation(session, conversation_id, token)
+            await session.execute(delete(Conversation).where(Conversation.id == conversation_id))
+            await notify(session, conversation_id)
+            return await _receipt(session)
+
+    return await retried(work)
+
+
+async def erase_messages(session: AsyncSession, conversation_id: UUID, language: str) -> None:
+    """The person goes on talking in an empty conversation, with the receipt as its first message."""
+    await session.execute(delete(Feedback).where(Feedback.conversation_id == conversation_id))
+    await session.execute(delete(Message).where(Message.conversation_id == conversation_id))
+    empty: dict[str, Any] = {"dialogue": {}, "language": language, "place": None, "active_at": func.now()}
+    await session.execute(update(Conversation).where(Conversation.id == conversation_id).values(**empty))
+    receipt = await _receipt(session)
+    await _say(session, conversation_id, Reply(language, say(language, "forget.done", receipt=receipt), "forget"))
+
+
+async def _say(session: AsyncSession, conversation_id: UUID, reply: Reply) -> None:
+    """A bot message that answers no message of the person."""
+    values = {"conversation_id": conversation_id, "author": "bot", "language": reply.language, "text": reply.text}
+    await session.execute(insert(Message).values(**values, payload=reply_payload(reply)))
+    await notify(session, conversation_id)
+
+
+async def _receipt(session: AsyncSession) -> str:
+    number = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4).upper()}"
+    await session.execute(insert(Receipt).values(id=number))
+    return number
+
+
+async def notify(session: AsyncSession, conversation_id: UUID) -> None:
+    await session.execute(_NOTIFY, {"id": str(conversation_id)})
+
+
+_NOTIFY = text(f"SELECT pg_notify('{NEW_MESSAGE}', :id)")

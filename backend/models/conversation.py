@@ -1,0 +1,98 @@
+"""A conversation, its messages, and what people could not find."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.models.base import Base
+
+STATES = ("BOT", "WAITING", "ACTIVE", "CLOSED", "UNREACHABLE")
+AUTHORS = ("person", "bot", "operator", "system")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+class Conversation(Base):
+    __tablename__ = "conversations"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", STATES), name="state"),
+        UniqueConstraint("channel", "external_id", name="uq_conversations_channel_external_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    channel: Mapped[str]
+    external_id: Mapped[str | None]
+    """The channel's own id of the chat; None where the token is all there is (web, API)."""
+    token_hash: Mapped[bytes]
+    """SHA-256 of a random 256-bit token, which is kept nowhere."""
+    language: Mapped[str]
+    place: Mapped[str | None]
+    state: Mapped[str] = mapped_column(default="BOT", server_default="BOT")
+    dialogue: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    active_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class Message(Base):
+    """Incoming and outgoing alike; a reply is a row before it is sent, and this table is the outbox."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        CheckConstraint(_one_of("author", AUTHORS), name="author"),
+        # The same message sent twice is one message; a message has one reply.
+        UniqueConstraint("conversation_id", "external_id", name="uq_messages_conversation_id_external_id"),
+        UniqueConstraint("reply_to", name="uq_messages_reply_to"),
+        Index("ix_messages_conversation_id_id", "conversation_id", "id"),
+        Index("ix_messages_unanswered", "id", postgresql_where="author = 'person' AND answered_at IS NULL"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    author: Mapped[str]
+    external_id: Mapped[str | None]
+    reply_to: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    language: Mapped[str]
+    text: Mapped[str]
+    original: Mapped[str | None]
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
+    """Of a person's message: the pressed `choice`. Of a bot's: choices, entry, variant, emergency, intent."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    answered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    delivered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class Gap(Base):
+    """A question nobody could answer: which message, and nothing of the person."""
+
+    __tablename__ = "gaps"
+
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True)
+    language: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class Feedback(Base):
+    """Was an answer useful: one opinion for each conversation and entry, the last one counts."""
+
+    __tablename__ = "feedback"
+
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True)
+    entry_id: Mapped[str] = mapped_column(ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True)
+    useful: Mapped[bool]
+    language: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class Receipt(Base):
+    """That something was erased, and when; nothing that leads back to whom."""
+
+    __tablename__ = "erasure_receipts"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    erased_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

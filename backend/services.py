@@ -1,0 +1,106 @@
+"""Opens the clients once, for the web and the worker alike."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from backend import articles
+from backend.chat import Chat
+from backend.config import Settings
+from backend.db import Sessions, create_engine, create_sessions, plain_url
+from backend.delivery import Hub
+from bot.nlu import RasaClient
+from bot.understand import Understander
+from knowledge_base.entry import Entry
+from knowledge_base.library import Library
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Shelf:
+    """Holds the library of this process; the whole library is replaced at once when an entry changes."""
+
+    sessions: Sessions
+    library: Library = field(default_factory=lambda: Library.build([], {}))
+    ready: bool = False
+    _stale: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def load(self) -> None:
+        self.library = await articles.load_library(self.sessions)
+        self.ready = True
+
+    def changed(self) -> None:
+        self._stale.set()
+
+    async def keep_fresh(self) -> None:
+        """Loads again after each change; the old library answers meanwhile."""
+        while True:
+            await self._stale.wait()
+            self._stale.clear()
+            try:
+                await self.load()
+            except Exception as error:
+                log.warning("entries could not be loaded (%s), trying again", type(error).__name__)
+                await asyncio.sleep(1)
+                self._stale.set()
+
+    # What a dialogue may do (`bot.dialogue.Actions`).
+
+    def find_entry(self, entry_id: str) -> Entry | None:
+        return self.library.find(entry_id)
+
+    def entries_about(self, category: str) -> tuple[Entry, ...]:
+        return self.library.by_category.get(category, ())
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    engine: AsyncEngine
+    sessions: Sessions
+    shelf: Shelf
+    parser: RasaClient | None
+    chat: Chat
+    hub: Hub
+
+    def now(self) -> datetime:
+        """The one clock."""
+        return datetime.now(UTC)
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Raises ValueError without a database address: the embedded server is started by `elp run`, not here."""
+    if settings.database_url is None:
+        raise ValueError("ELP_DATABASE_URL is not set")
+    engine = create_engine(settings.database_url, pool_size=settings.database_pool)
+    sessions = create_sessions(engine)
+    shelf = Shelf(sessions)
+    parser = RasaClient(settings.nlu_url, timeout_s=settings.nlu_timeout_ms / 1000) if settings.nlu_url else None
+    hub = Hub(plain_url(settings.database_url), on_entries=shelf.changed)
+    services = Services(
+        settings=settings,
+        engine=engine,
+        sessions=sessions,
+        shelf=shelf,
+        parser=parser,
+        chat=Chat(engine, sessions, Understander(lambda: shelf.library, parser), shelf),
+        hub=hub,
+    )
+    tasks = [asyncio.create_task(hub.listen()), asyncio.create_task(shelf.keep_fresh())]
+    shelf.changed()
+    try:
+        yield services
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if parser:
+            await parser.close()
+        await engine.dispose()

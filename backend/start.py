@@ -1,0 +1,108 @@
+"""What `elp run` does beside starting programs: migrate, load the content, train; and the same for single commands."""
+
+import asyncio
+import contextlib
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from backend import articles, install, postgres, supervisor
+from backend.config import Settings
+from backend.db import create_engine, create_sessions
+from backend.migrations.run import migrate
+from backend.progress import Progress, Report, StartError
+from bot.phrases import SPOKEN
+from knowledge_base.files import ContentError, load_content
+
+T = TypeVar("T")
+_ASK_PHRASES = 240
+"""Written questions for each language that the NLU learns to tell from acts; more of them would drown the acts."""
+
+
+def run_all(settings: Settings) -> int:
+    """Everything on this machine until Ctrl-C. Raises StartError."""
+    understanding = supervisor.Understanding(
+        install.nlu_environment, _train, install.is_nlu_prepared, supervisor.rasa_command
+    )
+    steps = (supervisor.Step("migrations", migrate_database), supervisor.Step("starter content", seed_content))
+    return supervisor.run(settings, steps=steps, understanding=understanding)
+
+
+def with_database(settings: Settings, work: Callable[[Settings], T]) -> T:
+    """Runs `work` on the set database, or on the embedded one, started for as long as it takes. Raises StartError."""
+    if settings.database_url:
+        return work(settings)
+    server = postgres.start(settings.data_dir)
+    try:
+        return work(settings.model_copy(update={"database_url": server.url}))
+    finally:
+        server.stop()
+
+
+def migrate_database(settings: Settings) -> None:
+    migrate(str(settings.database_url))
+
+
+def seed_content(settings: Settings) -> str:
+    """Loads the starter content; says what it did. Raises StartError when a content file cannot be used."""
+    try:
+        content = load_content()
+    except ContentError as error:
+        raise StartError(f"The starter content cannot be loaded: {error}") from error
+
+    async def work() -> articles.Seeded:
+        engine = create_engine(str(settings.database_url), pool_size=1)
+        try:
+            return await articles.seed(create_sessions(engine), content)
+        finally:
+            await engine.dispose()
+
+    seeded = asyncio.run(work())
+    return f"{seeded.added} entries added, {seeded.updated} updated, {seeded.kept} edited here and left alone"
+
+
+@contextlib.contextmanager
+def ask_phrases() -> Iterator[Path]:
+    """A Rasa data file with written questions as `ask`: what people ask stands in the content, once."""
+    entries = [entry for entry in load_content().entries if entry.shown]
+    lines: list[str] = []
+    for code in SPOKEN:
+        asked = [question for entry in entries if code in entry.texts for question in entry.texts[code].questions]
+        lines += [question for question in asked[:: max(1, len(asked) // _ASK_PHRASES)] if "[" not in question]
+    examples = "".join(f"- {line}\n" for line in dict.fromkeys(" ".join(line.split()) for line in lines))
+    # YAML takes a JSON string as a scalar, so no question can break the file.
+    body = f'version: "3.1"\nnlu:\n- intent: ask\n  examples: {json.dumps(examples, ensure_ascii=False)}\n'
+    with tempfile.TemporaryDirectory(prefix="elp-ask-") as folder:
+        path = Path(folder) / "ask.yml"
+        path.write_text(body, encoding="utf-8")
+        yield path
+
+
+def _train(data_dir: Path, *, report: Report, stopping: threading.Event) -> Path:
+    with ask_phrases() as path:
+        return install.nlu_model(data_dir, extra=[path], report=report, stopping=stopping)
+
+
+def train_nlu(settings: Settings) -> None:
+    """Installs Rasa when it is missing and trains when its data changed. Raises StartError."""
+    progress = Progress(2)
+    with progress.step("Rasa") as line:
+        install.nlu_environment(settings.data_dir, report=line)
+    with progress.step("language model") as line, ask_phrases() as path:
+        install.nlu_model(settings.data_dir, extra=[path], report=line)
+
+
+def prepare_tests(settings: Settings) -> None:
+    """What the browser tests and the tests with the real NLU need. Raises StartError."""
+    progress = Progress(3)
+    with progress.step("front-end libraries") as line:
+        install.frontend(settings.data_dir, report=line)
+    train_nlu(settings)
+
+
+def nlu_python(settings: Settings) -> str:
+    """The Python of Rasa's environment, installed when it is missing. Raises StartError."""
+    return str(install.nlu_environment(settings.data_dir))

@@ -1,0 +1,209 @@
+"""HTTP API, version 1 (design section 8)."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from backend.chat import Sent, receive
+from backend.conversations import (
+    check_language,
+    erase_conversation,
+    export_conversation,
+    list_messages,
+    open_conversation,
+)
+from backend.errors import NotFound
+from backend.services import Services
+from backend.web.pages import reader_language
+from backend.web.stream import events, last_seen, streaming
+from backend.web.tokens import BearerToken, Caller
+from backend.web.views import CardView, MessageView, card_view, message_view, message_views
+from bot.card import build_card
+from bot.phrases import SPOKEN
+
+PAGE = 20
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesHere = Annotated[Services, Depends(services_of)]
+
+
+class Problem(BaseModel):
+    """RFC 9457, `application/problem+json`; `code` is stable, `title` is in the reader's language."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    fields: list[str] | None = None
+
+
+_PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
+PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 404, 422, 503), _PROBLEM)
+router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
+
+
+class NewConversation(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    language: str | None = Field(
+        default=None, description="One of `GET /languages`; else from Accept-Language.", max_length=35
+    )
+    channel: str = Field(default="api", pattern="^api$")
+    place: str | None = Field(default=None, description="Municipality the person lives in.", max_length=80)
+
+
+class OpenedConversation(BaseModel):
+    id: UUID
+    token: str
+    language: str
+    state: str
+    messages: list[MessageView]
+
+
+class NewMessage(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    client_message_id: str = Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="Sent twice, answered once.")
+    text: str | None = Field(default=None, max_length=100_000)
+    choice: str | None = Field(default=None, min_length=1, max_length=200)
+
+    @model_validator(mode="after")
+    def check_one(self) -> "NewMessage":
+        if (self.text is None) == (self.choice is None):
+            raise ValueError("either text or choice")
+        return self
+
+
+class Messages(BaseModel):
+    messages: list[MessageView]
+    state: str
+
+
+class LanguageView(BaseModel):
+    code: str
+    name: str
+    direction: str
+
+
+class EntryPage(BaseModel):
+    entries: list[CardView]
+    total: int
+    page: int
+
+
+@router.post("/conversations", status_code=201)
+async def create_conversation(
+    request: Request, services: ServicesHere, body: NewConversation | None = None
+) -> OpenedConversation:
+    wanted = body or NewConversation()
+    language = wanted.language or reader_language(request)
+    opened = await open_conversation(services.sessions, channel="api", language=language, place=wanted.place)
+    access, rows = await list_messages(services.sessions, opened.id, opened.token)
+    return OpenedConversation(
+        id=opened.id,
+        token=opened.token,
+        language=opened.language,
+        state=access.state,
+        messages=message_views(rows, services.shelf),
+    )
+
+
+@router.post("/conversations/{conversation_id}/messages")
+async def send_message(conversation_id: UUID, body: NewMessage, token: BearerToken, services: ServicesHere) -> Messages:
+    sent = Sent(body.client_message_id, text=body.text or "", choice=body.choice)
+    turn = await receive(services.chat, conversation_id, token, sent)
+    answers = [row for row in turn.messages if row.author != "person"]
+    return Messages(messages=message_views(answers, services.shelf), state=turn.state)
+
+
+@router.get("/conversations/{conversation_id}/messages")
+async def read_messages(
+    conversation_id: UUID,
+    token: BearerToken,
+    services: ServicesHere,
+    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+) -> Messages:
+    access, rows = await list_messages(services.sessions, conversation_id, token, after=after)
+    return Messages(messages=message_views(rows, services.shelf), state=access.state)
+
+
+@router.get(
+    "/conversations/{conversation_id}/events",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "description": "Each event's data is a message.",
+        }
+    },
+)
+async def stream_messages(
+    request: Request,
+    conversation_id: UUID,
+    token: BearerToken,
+    services: ServicesHere,
+    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+) -> Response:
+    await list_messages(services.sessions, conversation_id, token, after=2**62)
+    caller = Caller(conversation_id, token)
+    seen = last_seen(request, after)
+    return streaming(events(services, caller, seen, lambda row: message_view(row, services.shelf).model_dump_json()))
+
+
+@router.get("/conversations/{conversation_id}/export")
+async def export(conversation_id: UUID, token: BearerToken, services: ServicesHere) -> dict[str, Any]:
+    return await export_conversation(services.sessions, conversation_id, token)
+
+
+@router.delete("/conversations/{conversation_id}", status_code=204)
+async def erase(conversation_id: UUID, token: BearerToken, services: ServicesHere) -> Response:
+    receipt = await erase_conversation(services.sessions, conversation_id, token)
+    return Response(status_code=204, headers={"Erasure-Receipt": receipt})
+
+
+@router.get("/languages")
+async def languages() -> list[LanguageView]:
+    return [LanguageView(code=one.code, name=one.name, direction=one.direction) for one in SPOKEN.values()]
+
+
+@router.get("/entries")
+async def list_entries(
+    request: Request,
+    services: ServicesHere,
+    language: Annotated[str | None, Query(max_length=35)] = None,
+    q: Annotated[str | None, Query(max_length=500)] = None,
+    category: Annotated[str | None, Query(max_length=40)] = None,
+    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
+) -> EntryPage:
+    code = check_language(language) if language else reader_language(request)
+    library = services.shelf.library
+    if q:
+        hits = library.index.search(q, code, limit=PAGE).hits
+        found = [entry for hit in hits if (entry := library.find(hit.id)) and category in (None, entry.category)]
+    else:
+        found = [entry for entry in library.entries.values() if entry.shown and category in (None, entry.category)]
+    shown = found[(page - 1) * PAGE : page * PAGE]
+    cards = (build_card(entry, code, now=services.now()) for entry in shown)
+    return EntryPage(entries=[card_view(card) for card in cards if card], total=len(found), page=page)
+
+
+@router.get("/entries/{entry_id}")
+async def read_entry(
+    request: Request,
+    entry_id: str,
+    services: ServicesHere,
+    language: Annotated[str | None, Query(max_length=35)] = None,
+) -> CardView:
+    code = check_language(language) if language else reader_language(request)
+    entry = services.shelf.library.find(entry_id)
+    card = build_card(entry, code, now=services.now()) if entry and entry.shown else None
+    if card is None:
+        raise NotFound
+    return card_view(card)

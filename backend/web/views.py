@@ -1,0 +1,113 @@
+"""A stored message as the API and the pages show it; entries are shown as they are true now."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from backend.conversations import StoredMessage
+from bot.card import Card, build_card
+from bot.dialogue import Actions
+
+
+class ChoiceView(BaseModel):
+    id: str
+    label: str
+
+
+class EmergencyView(BaseModel):
+    number: str
+    label: str
+
+
+class RowView(BaseModel):
+    key: str
+    label: str
+    values: list[str]
+    links: list[str] = Field(default=[], description="Beside the values, in the same order; empty when there are none.")
+    known: bool = Field(description="False: nobody has read this fact anywhere; the value says whom to ask.")
+    numbered: bool
+    italian: bool = Field(description="True: Italian names or numbers, left to right in every language.")
+
+
+class CardView(BaseModel):
+    id: str
+    title: str
+    language: str
+    lead: str
+    rows: list[RowView]
+    notes: list[str]
+    sources: list[str]
+    checked: str
+    text_state: str
+    open_now: bool | None
+
+
+class MessageView(BaseModel):
+    id: int
+    author: str
+    created_at: datetime
+    language: str
+    text: str
+    original: str | None = None
+    choices: list[ChoiceView] = []
+    entries: list[CardView] = []
+    emergency: list[EmergencyView] = []
+    intent: str | None = None
+    choice: str | None = Field(default=None, description="On a person's message: the pressed button.")
+    variant: str | None = Field(default=None, description="How much of the entry is shown.")
+    attachments: list[str] = []
+
+
+def card_view(card: Card) -> CardView:
+    return CardView(
+        id=card.id,
+        title=card.title,
+        language=card.language,
+        lead=card.lead,
+        rows=[
+            RowView(
+                key=row.key,
+                label=row.label,
+                values=list(row.values),
+                links=list(row.links),
+                known=row.known,
+                numbered=row.numbered,
+                italian=row.italian,
+            )
+            for row in card.rows
+        ],
+        notes=list(card.notes),
+        sources=list(card.sources),
+        checked=card.checked,
+        text_state=card.text_state.value,
+        open_now=card.open_now,
+    )
+
+
+def message_view(row: StoredMessage, actions: Actions, *, now: datetime | None = None) -> MessageView:
+    payload: dict[str, Any] = row.payload
+    view = MessageView(
+        id=row.id,
+        author=row.author,
+        created_at=row.created_at,
+        language=row.language,
+        text=row.text,
+        original=row.original,
+        choices=[ChoiceView(**choice) for choice in payload.get("choices", ())],
+        emergency=[EmergencyView(**line) for line in payload.get("emergency", ())],
+        intent=payload.get("intent"),
+        choice=payload.get("choice"),
+        variant=payload.get("variant"),
+    )
+    entry = actions.find_entry(payload["entry"]) if "entry" in payload else None
+    if entry is not None and entry.shown:
+        card = build_card(entry, row.language, now=now or datetime.now(UTC), variant=payload.get("variant", "full"))
+        view.entries = [card_view(card)] if card else []
+    return view
+
+
+def message_views(rows: Iterable[StoredMessage], actions: Actions) -> list[MessageView]:
+    now = datetime.now(UTC)
+    return [message_view(row, actions, now=now) for row in rows]

@@ -1,0 +1,86 @@
+"""Worker composition root: what happens without anybody asking, as jobs in PostgreSQL (Procrastinate)."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+from procrastinate import App, PsycopgConnector
+from sqlalchemy import text
+
+from backend.chat import find_unanswered, finish_turn
+from backend.config import Settings
+from backend.db import plain_url
+from backend.logs import set_up_logging
+from backend.services import Services, open_services
+
+log = logging.getLogger(__name__)
+
+_EMPTY_CONVERSATIONS_DAYS = 2
+"""A page opened and left without a word keeps nothing worth keeping."""
+
+
+def create_jobs(services: Services) -> App:
+    """The jobs; `services.settings.database_url` must be set."""
+    url = plain_url(str(services.settings.database_url))
+    app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=3))
+
+    @app.periodic(cron="* * * * * */15")
+    @app.task(name="finish_turns", queueing_lock="finish_turns", pass_context=False)
+    async def finish_turns(timestamp: int) -> int:
+        """A message stored by a process that died before it answered is answered now: nothing is lost."""
+        waiting = await find_unanswered(services.engine, older_than_s=10)
+        for stored in waiting:
+            await finish_turn(services.chat, stored)
+        if waiting:
+            log.info("answered %d messages that a stopped process had left", len(waiting))
+        return len(waiting)
+
+    @app.periodic(cron="17 3 * * *")
+    @app.task(name="sweep", queueing_lock="sweep", pass_context=False)
+    async def sweep(timestamp: int) -> None:
+        """Conversations in which nobody ever wrote, and finished jobs, are deleted."""
+        async with services.sessions.begin() as session:
+            swept = await session.execute(_SWEEP, {"days": _EMPTY_CONVERSATIONS_DAYS})
+            log.info("deleted %d empty conversations", swept.rowcount)  # type: ignore[attr-defined]
+        await app.job_manager.delete_old_jobs(
+            nb_hours=24, include_failed=True, include_cancelled=True, include_aborted=True
+        )
+
+    return app
+
+
+_SWEEP = text(
+    "DELETE FROM conversations c WHERE active_at < now() - make_interval(days => :days) "
+    "AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.author = 'person')"
+)
+
+
+async def work(settings: Settings) -> None:
+    """Runs until SIGTERM or Ctrl-C."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_services(settings) as services:
+        jobs = create_jobs(services)
+        async with jobs.open_async():
+            running = asyncio.create_task(jobs.run_worker_async(concurrency=2, install_signal_handlers=False))
+            stopping = asyncio.create_task(stop.wait())
+            log.info("worker ready")
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if running.done():  # the queue failed: say so and let the supervisor start us again
+                running.result()
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+
+
+def main() -> None:
+    settings = Settings()
+    set_up_logging(settings.log_level)
+    asyncio.run(work(settings))
+
+
+if __name__ == "__main__":
+    main()

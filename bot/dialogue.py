@@ -1,0 +1,425 @@
+"""What the bot says. No database, no network, no channel: a turn in, a reply out."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Protocol
+
+from bot import phrases
+from bot.buttons import TOPICS, answer_buttons, button, entry_buttons, topic_buttons
+from bot.phrases import KNOWN, SPOKEN, say
+from bot.turn import FACETS, Choice, DialogueState, EmergencyLine, Intent, Reply, Turn
+from knowledge_base.entry import Entry
+from knowledge_base.search import Band, SearchResult
+
+_TOPIC_PAGE = 6
+_ACT_SURE = 0.55
+"""Below this an act is not taken from the classifier: the sentence is looked up instead."""
+_MISSES_BEFORE_PERSON = 2
+NOT_BUILT = {
+    Intent.BOOK: "book.not_yet",
+    Intent.RESCHEDULE: "book.not_yet",
+    Intent.CANCEL_BOOKING: "book.not_yet",
+    Intent.MY_BOOKINGS: "book.none_yet",
+}
+SMALL_TALK = {Intent.GREET: "greet", Intent.THANKS: "thanks", Intent.GOODBYE: "goodbye", Intent.HELP: "help"}
+
+
+class Actions(Protocol):
+    """What a dialogue may do outside itself; the backend does it for real, tests with a dictionary."""
+
+    def find_entry(self, entry_id: str) -> Entry | None: ...
+
+    def entries_about(self, category: str) -> tuple[Entry, ...]: ...
+
+
+def respond(turn: Turn, actions: Actions) -> Reply:
+    """One reply to one message, in the order of design section 4. Never raises on what a person sent."""
+    if turn.incoming.choice is not None:
+        return _Turn(turn, actions).pressed(turn.incoming.choice)
+    return _Turn(turn, actions).written()
+
+
+def welcome(language: str) -> Reply:
+    """The first message of every conversation: what this is, and where one can begin."""
+    choices = (*topic_buttons(language), button(language, "human"))
+    return Reply(language, say(language, "welcome"), "greet", choices=choices)
+
+
+class _Turn:
+    """The turn being answered, with the language at hand: what every step below needs."""
+
+    def __init__(self, turn: Turn, actions: Actions) -> None:
+        self.turn = turn
+        self.actions = actions
+        self.language = turn.incoming.language
+        self.state = turn.state
+
+    # ---- words ----
+
+    def written(self) -> Reply:
+        understanding = self.turn.understanding
+        reply = self._emergency() or self._answer_to_question() or self._act() or self._facet() or self._found()
+        if understanding.written_in and not reply.emergency:
+            return self._suggest_language(reply, understanding.written_in)
+        return reply
+
+    def _emergency(self) -> Reply | None:
+        emergency = self.turn.understanding.emergency
+        if emergency is None:
+            return None
+        lines = tuple(line for entry_id in emergency.lines for line in self._emergency_lines(entry_id))
+        found = self.turn.understanding.found
+        entry = found.hits[0].id if found and found.band is Band.SURE else None
+        return self._reply(
+            say(self.language, f"emergency.{emergency.kind}"),
+            intent="emergency",
+            emergency=lines,
+            entry=entry,
+            choices=(self._choice("human"), self._choice("safe")),
+            state=self.state.change(last_entry=entry, last_variant="full", offered=(), pending=None, misses=0),
+        )
+
+    def _emergency_lines(self, entry_id: str) -> Iterable[EmergencyLine]:
+        entry = self.actions.find_entry(entry_id)
+        found = entry.text_for(self.language) if entry else None
+        if entry and found and entry.facts.phones:
+            yield EmergencyLine(entry.facts.phones[0].number, found[1].title)
+
+    def _answer_to_question(self) -> Reply | None:
+        """Yes or no after we asked something; a new question instead is answered as a new question."""
+        guess, pending = self.turn.understanding.guess, self.state.pending
+        if guess is None or guess.intent not in (Intent.YES, Intent.NO) or guess.confidence < _ACT_SURE:
+            return None
+        if pending is None:
+            return self._anything_else() if guess.intent is Intent.NO else None
+        return self.pressed(pending if guess.intent is Intent.YES else f"no:{pending}")
+
+    def _act(self) -> Reply | None:
+        guess = self.turn.understanding.guess
+        if guess is None or guess.intent.facet or guess.intent is Intent.ASK or not self._act_wins():
+            return None
+        intent = guess.intent
+        if intent is Intent.CHANGE_LANGUAGE:
+            wanted = guess.language or self.turn.understanding.named_language
+            return self._change_language(wanted) if wanted else self._languages()
+        if intent in SMALL_TALK:
+            return self._small_talk(intent)
+        if intent in NOT_BUILT:
+            return self._not_built(intent)
+        if intent is Intent.NOT_UNDERSTOOD:
+            return self._simpler(self.state.last_entry)
+        if intent in (Intent.HUMAN, Intent.FORGET, Intent.WHAT_DO_YOU_KNOW):
+            return self.pressed(intent.value)
+        return None
+
+    def _act_wins(self) -> bool:
+        """An act against an entry found for the same words: the surer of the two is what was meant."""
+        guess, found = self.turn.understanding.guess, self.turn.understanding.found
+        if guess is None or guess.confidence < _ACT_SURE:
+            return False
+        entry_score = found.hits[0].score if found and found.band is Band.SURE else 0.0
+        return guess.confidence >= entry_score
+
+    def _facet(self) -> Reply | None:
+        """A follow-up is about the last answer unless another entry is surely meant."""
+        guess, last = self.turn.understanding.guess, self.state.last_entry
+        if guess is None or last is None or guess.intent.facet is None or guess.confidence < _ACT_SURE:
+            return None
+        found = self.turn.understanding.found
+        other = found is not None and found.band is Band.SURE and found.hits[0].id != last
+        if other and found is not None and found.hits[0].score > guess.confidence:
+            return None
+        return self._about(last, guess.intent.facet)
+
+    def _found(self) -> Reply:
+        found = self.turn.understanding.found
+        if found is None or found.band is Band.UNKNOWN or not found.hits:
+            return self._unknown(with_topics=self.turn.understanding.guess is None)
+        if found.band is Band.SURE:
+            entry = self.actions.find_entry(found.hits[0].id)
+            if entry and entry.shown:
+                return self._answer(entry)
+        return self._which(found)
+
+    def _which(self, found: SearchResult) -> Reply:
+        entries = [entry for hit in found.hits if (entry := self.actions.find_entry(hit.id)) and entry.shown]
+        if not entries:
+            return self._unknown()
+        return self._reply(
+            say(self.language, "which"),
+            intent="ask",
+            choices=(*self._entry_choices(entries), self._choice("none")),
+            state=self._fresh(offered=tuple(entry.id for entry in entries)),
+        )
+
+    # ---- buttons ----
+
+    def pressed(self, choice: str) -> Reply:
+        """Ids say everything; one that nobody knows any more gets a kind word and today's choices."""
+        name, _, rest = choice.partition(":")
+        handlers = {
+            "entry": self._entry_button,
+            "topic": self._topic,
+            "language": self._change_language,
+            "simpler": self._simpler,
+            "show": self._show,
+            "useful": self._useful,
+            "no": self._declined,
+        }
+        if name in handlers and rest:
+            return handlers[name](rest)
+        if name == "facet" and rest.count(":") == 1:
+            facet, _, entry_id = rest.partition(":")
+            return self._about(entry_id, facet) if facet in FACETS else self._over()
+        plain = {
+            "none": self._none_of_these,
+            "topics": self._topics,
+            "languages": self._languages,
+            "safe": self._safe,
+            "human": self._human,
+            "book": lambda: self._not_built(Intent.BOOK),
+            "forget": self._forget,
+            "forget-now": self._forget_now,
+            "what_do_you_know": self._what_do_you_know,
+            "help": lambda: self._small_talk(Intent.HELP),
+        }
+        return plain[choice]() if choice in plain else self._over()
+
+    def _entry_button(self, entry_id: str) -> Reply:
+        entry = self.actions.find_entry(entry_id)
+        return self._answer(entry) if entry and entry.shown else self._over()
+
+    def _useful(self, rest: str) -> Reply:
+        entry_id, _, word = rest.rpartition(":")
+        if word not in ("yes", "no") or self.actions.find_entry(entry_id) is None:
+            return self._over()
+        if word == "yes":
+            reply = self._reply(say(self.language, "useful.yes"), intent="thanks", choices=(self._choice("topics"),))
+        else:
+            choices = (self._choice("simpler", entry_id), self._choice("topics"), self._choice("human"))
+            reply = self._reply(say(self.language, "useful.no"), intent="not_understood", choices=choices)
+        return _with(reply, useful=(entry_id, word == "yes"))
+
+    def _declined(self, what: str) -> Reply:
+        if what == "forget-now":
+            return self._reply(say(self.language, "forget.kept"), intent="no", choices=(self._choice("topics"),))
+        return self._anything_else()
+
+    def _none_of_these(self) -> Reply:
+        return self._unknown(asked_before=True)
+
+    # ---- answers ----
+
+    def _answer(self, entry: Entry) -> Reply:
+        found = entry.text_for(self.language)
+        if found is None:
+            return self._unknown()
+        return self._reply(
+            found[1].summary,
+            intent="ask",
+            entry=entry.id,
+            choices=answer_buttons(self.language, entry.id),
+            state=self._fresh(last_entry=entry.id),
+        )
+
+    def _about(self, entry_id: str, facet: str) -> Reply:
+        entry = self.actions.find_entry(entry_id)
+        if entry is None or not entry.shown:
+            return self._over()
+        found = entry.text_for(self.language)
+        title = found[1].title if found else entry.record.name_it
+        others = [other for other in FACETS if other != facet]
+        return self._reply(
+            say(self.language, f"facet.{facet}", title=title),
+            intent=f"facet:{facet}",
+            entry=entry.id,
+            variant=f"facet:{facet}",
+            choices=tuple(self._choice("facet", f"{other}:{entry.id}", key=f"facet_{other}") for other in others[:4]),
+            state=self.state.change(last_entry=entry.id, last_variant="full", pending=None, misses=0),
+        )
+
+    def _simpler(self, entry_id: str | None) -> Reply:
+        """First simpler words, then a person: nobody is left with a text they cannot read."""
+        entry = self.actions.find_entry(entry_id) if entry_id else None
+        found = entry.text_for(self.language) if entry and entry.shown else None
+        if (
+            entry is None
+            or found is None
+            or (entry_id == self.state.last_entry and self.state.last_variant == "simple")
+        ):
+            text = "not_understood.again" if entry else "not_understood.nothing"
+            choices = (
+                self._choice("human"),
+                *([self._choice("show", entry.id)] if entry else []),
+                self._choice("topics"),
+            )
+            return self._reply(say(self.language, text), intent="not_understood", choices=choices)
+        return self._reply(
+            found[1].simple,
+            intent="not_understood",
+            entry=entry.id,
+            variant="simple",
+            choices=(self._choice("show", entry.id), self._choice("human"), self._choice("languages")),
+            state=self.state.change(last_entry=entry.id, last_variant="simple", pending=None),
+        )
+
+    def _show(self, entry_id: str) -> Reply:
+        """The need in Italian, to hold up at a counter, with the person's own language under it."""
+        entry = self.actions.find_entry(entry_id)
+        italian = entry.texts.get(phrases.SOURCE) if entry and entry.shown else None
+        if entry is None or italian is None:
+            return self._over()
+        own = entry.text_for(self.language)
+        title = own[1].title if own else italian.title
+        text = say(phrases.SOURCE, "show.need", title=italian.title)
+        if self.language != phrases.SOURCE:
+            text += "\n\n" + say(self.language, "show.need", title=title)
+        state = self.state.change(last_entry=entry.id, last_variant="full", pending=None)
+        return self._reply(text, intent="ask", variant="show", choices=(self._choice("topics"),), state=state)
+
+    def _unknown(self, *, with_topics: bool = True, asked_before: bool = False) -> Reply:
+        """«I do not know», a person, and the question kept for the editors."""
+        misses = self.state.misses + 1
+        key = "unknown.again" if misses >= _MISSES_BEFORE_PERSON else "unknown"
+        question = self.state.question_id if asked_before else self.turn.incoming.message_id
+        return self._reply(
+            say(self.language, key),
+            intent="none",
+            choices=(self._choice("human"), self._choice("topics")),
+            state=self.state.change(misses=misses, offered=(), pending=None, question_id=question),
+            unanswered=question,
+        )
+
+    def _suggest_language(self, reply: Reply, written_in: str) -> Reply:
+        """Suggests a language once, in that language."""
+        if written_in in self.state.suggested or reply.language == written_in:
+            return reply
+        name = KNOWN[written_in].name
+        if written_in in SPOKEN:
+            note = say(written_in, "language.suggest", language=name)
+            choices = (
+                Choice(f"language:{written_in}", say(written_in, "choice.language", language=name)),
+                *reply.choices,
+            )
+            pending = f"language:{written_in}"
+        else:
+            note = say(self.language, "language.not_spoken", language=phrases.language_name(written_in, self.language))
+            choices, pending = (*reply.choices, self._choice("languages")), None
+        state = reply.state.change(
+            suggested=(*self.state.suggested, written_in), pending=reply.state.pending or pending
+        )
+        return _with(reply, text=f"{reply.text}\n\n{note}" if reply.text else note, choices=choices, state=state)
+
+    # ---- other acts ----
+
+    def _small_talk(self, intent: Intent) -> Reply:
+        choices: tuple[Choice, ...] = ()
+        if intent in (Intent.GREET, Intent.HELP):
+            choices = (*self._topic_choices(), self._choice("human"), self._choice("languages"))
+        return self._reply(say(self.language, SMALL_TALK[intent]), intent=intent.value, choices=choices)
+
+    def _not_built(self, intent: Intent) -> Reply:
+        desk = self.actions.find_entry("sportello-elp")
+        choices = (*self._entry_choices([desk] if desk else []), self._choice("topics"))
+        return self._reply(say(self.language, NOT_BUILT[intent]), intent=intent.value, choices=choices)
+
+    def _human(self) -> Reply:
+        desk = self.actions.find_entry("sportello-elp")
+        choices = (*self._entry_choices([desk] if desk else []), self._choice("topics"))
+        return self._reply(say(self.language, "human.not_yet"), intent="human", choices=choices)
+
+    def _forget(self) -> Reply:
+        choices = (self._choice("forget-now"), self._choice("no", "forget-now", key="forget_no"))
+        state = self.state.change(pending="forget-now")
+        return self._reply(say(self.language, "forget.ask"), intent="forget", choices=choices, state=state)
+
+    def _forget_now(self) -> Reply:
+        return _with(self._reply("", intent="forget", state=DialogueState()), erase=True)
+
+    def _what_do_you_know(self) -> Reply:
+        choices = (self._choice("forget"), self._choice("topics"))
+        return self._reply(say(self.language, "know"), intent="what_do_you_know", choices=choices)
+
+    def _safe(self) -> Reply:
+        return self._reply(say(self.language, "emergency.safe"), intent="ask", choices=self._topic_choices())
+
+    def _languages(self) -> Reply:
+        return self._reply(
+            say(self.language, "language.which"),
+            intent="change_language",
+            choices=tuple(Choice(f"language:{code}", language.name) for code, language in SPOKEN.items()),
+        )
+
+    def _change_language(self, code: str) -> Reply:
+        """In the new language at once, with the last answer again: that is why people change it."""
+        if code not in SPOKEN:
+            if code not in KNOWN:
+                return self._over()
+            text = say(self.language, "language.not_spoken", language=phrases.language_name(code, self.language))
+            return _with(self._languages(), text=text, intent=f"change_language:{code}")
+        self.language = code
+        text = say(code, "language.changed")
+        entry = self.actions.find_entry(self.state.last_entry) if self.state.last_entry else None
+        if entry and entry.shown:
+            reply = self._answer(entry)
+            return _with(reply, text=f"{text}\n\n{reply.text}", intent=f"change_language:{code}")
+        state = self.state.change(pending=None)
+        return self._reply(text, intent=f"change_language:{code}", choices=self._topic_choices(), state=state)
+
+    # ---- topics ----
+
+    def _topics(self) -> Reply:
+        return self._reply(say(self.language, "topics"), intent="help", choices=self._topic_choices())
+
+    def _topic(self, rest: str) -> Reply:
+        category, _, offset = rest.partition(":")
+        entries = self.actions.entries_about(category) if category in TOPICS else ()
+        start = int(offset) if offset.isdecimal() and len(offset) < 4 else 0
+        page = entries[start : start + _TOPIC_PAGE]
+        if not page:
+            return self._over()
+        more = (self._choice("topic", f"{category}:{start + _TOPIC_PAGE}", key="more"),)
+        return self._reply(
+            say(self.language, "topic.which", topic=say(self.language, f"topic.{category}")),
+            intent="help",
+            choices=(
+                *self._entry_choices(page),
+                *(more if len(entries) > start + _TOPIC_PAGE else ()),
+                self._choice("topics"),
+                self._choice("human"),
+            ),
+            state=self._fresh(offered=tuple(entry.id for entry in page)),
+        )
+
+    def _topic_choices(self) -> tuple[Choice, ...]:
+        return topic_buttons(self.language)
+
+    def _over(self) -> Reply:
+        return self._reply(say(self.language, "over"), intent="none", choices=self._topic_choices())
+
+    def _anything_else(self) -> Reply:
+        choices = (self._choice("topics"), self._choice("human"))
+        state = self.state.change(pending=None)
+        return self._reply(say(self.language, "anything_else"), intent="no", choices=choices, state=state)
+
+    # ---- pieces ----
+
+    def _fresh(self, *, last_entry: str | None = None, offered: tuple[str, ...] = ()) -> DialogueState:
+        question = self.turn.incoming.message_id if self.turn.incoming.choice is None else self.state.question_id
+        kept = self.state.last_entry if last_entry is None else last_entry
+        changes = {"last_entry": kept, "last_variant": "full", "offered": offered, "question_id": question}
+        return self.state.change(**changes, pending=None, misses=0)
+
+    def _choice(self, name: str, rest: str = "", *, key: str | None = None) -> Choice:
+        return button(self.language, name, rest, key=key)
+
+    def _entry_choices(self, entries: Iterable[Entry]) -> tuple[Choice, ...]:
+        return entry_buttons(self.language, entries)
+
+    def _reply(self, text: str, *, intent: str, state: DialogueState | None = None, **more: object) -> Reply:
+        kept = self.state.change(pending=None) if state is None else state
+        return Reply(language=self.language, text=text, intent=intent, state=kept, **more)  # type: ignore[arg-type]
+
+
+def _with(reply: Reply, **changes: object) -> Reply:
+    return replace(reply, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,422 @@
+"""Recognises that somebody is in danger, before anything else is done with a message (design section 4.2).
+
+Fixed phrases that people can review line by line, in `emergency_phrases/<code>.txt`; adding a language is adding one
+file. All files hold at once, for people do not always write in the language they chose. How it works: every word of a
+message gets one bit, so the places of a word, of a list of words and of a whole phrase are integers, and "b within
+four words after a" is a shift and an AND. Nothing backtracks, so no message can make it slow.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import permutations
+from pathlib import Path
+
+from bot.turn import Emergency
+from knowledge_base.normalise import normalise
+
+PHRASES = Path(__file__).with_name("emergency_phrases")
+
+NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "violence": ("112", "1522"),
+    "attack": ("112",),
+    "suicide": ("112",),
+    "child": ("114", "112"),
+    "missing": ("116000", "112"),
+    "trafficking": ("numero-verde-antitratta", "112"),
+    "medical": ("112",),
+    "fire": ("112",),
+}
+"""Every kind, most urgent first, with the entries whose numbers it needs."""
+
+_LONGEST = 20_000
+"""Letters looked at; of a longer message the beginning and the end."""
+
+
+def detect(text: str) -> Emergency | None:
+    """The most urgent kind of danger a message speaks of, with the numbers of every kind it speaks of."""
+    found = {pattern.kind for pattern in _rules().matches(text)}
+    kinds = [kind for kind in NUMBERS if kind in found]
+    if not kinds:
+        return None
+    lines = dict.fromkeys(line for kind in kinds for line in NUMBERS[kind])
+    if any(NUMBERS[kind][0] == "112" for kind in kinds):
+        lines = {"112": None} | lines
+    return Emergency(kinds[0], tuple(lines))
+
+
+# --- Spelling: the same for messages and for phrases ------------------------------------------------------------------
+
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ`´ʿʾ′", "'"))
+_SAME = (
+    ("گڭ", "ك"), ("پ", "ب"), ("چ", "ج"), ("ڤ", "ف"), ("ژ", "ز"), ("ٹ", "ت"), ("ڈ", "د"), ("ڑ", "ر"),
+    ("_", " "), ("؟。؛！？；۔।", "."), ("🆘", " sos "),
+)  # fmt: skip
+_SAME_LETTER = str.maketrans({letter: same for letters, same in _SAME for letter in letters})
+_LETTER_DIGITS = str.maketrans({"2": "", "3": "a", "5": "kh", "6": "t", "7": "h", "8": "gh", "9": "q"})
+_TWICE = re.compile(r"([^\W\d])\1+")
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
+_INDIC = "\u0900-\u0dff"  # vowel signs are not \w
+_TOKEN = re.compile(rf"[\w{_INDIC}]+(?:'[\w{_INDIC}]+)*|[.?!;\n][.?!;\s]*")
+
+
+def _fold(text: str) -> str:
+    """Further than search goes: letters that sound alike are one, and so are double letters."""
+    if len(text) > _LONGEST:
+        text = text[: _LONGEST // 2] + "\n" + text[-_LONGEST // 2 :]
+    text = normalise(text.translate(_APOSTROPHES)).translate(_SAME_LETTER)[: 2 * _LONGEST]
+    return _CHINESE.sub(r" \g<0> ", _TWICE.sub(r"\1", text))
+
+
+def _spell(word: str) -> str:
+    """Latin-script Arabic writes letters as digits; figures stay figures."""
+    if word.isalpha() or word.isdigit():
+        return word[:40]
+    digits = any("a" <= letter <= "z" for letter in word)
+    return _TWICE.sub(r"\1", word.translate(_LETTER_DIGITS))[:40] if digits else word[:40]
+
+
+def _places(text: str) -> dict[str, int]:
+    """Every word with its places as bits. A word with an apostrophe counts as its parts and as one word."""
+    places: dict[str, int] = defaultdict(int)
+    places["^"] = position = 1
+    for token in _TOKEN.findall(_fold(text)):
+        position <<= 1
+        if token[0] in ".?!;\n":
+            continue
+        if "'" not in token:
+            places[_spell(token)] |= position
+            continue
+        whole, parts = 0, token.split("'")
+        for part in parts:
+            places[_spell(part)] |= position
+            whole |= position
+            position <<= 1
+        position >>= 1
+        places[_spell(_TWICE.sub(r"\1", "".join(parts)))] |= whole
+    places["$"] |= position << 1
+    return places
+
+
+_BY_EAR = (
+    ("kh", "h"), ("gh", "g"), ("ch", "s"), ("sh", "s"), ("th", "t"), ("dh", "d"), ("dj", "j"), ("q", "k"), ("c", "k"),
+    ("p", "b"), ("h ", " "),
+)  # fmt: skip
+_NO_VOWELS = str.maketrans("", "", "aeiouyw")
+
+
+def _by_ear(words: Iterable[str]) -> list[str]:
+    """What is left of Arabic words in Latin letters when everybody writes them differently: the consonants."""
+    text = " ".join(words) + " "
+    for written, heard in _BY_EAR:
+        text = text.replace(written, heard)
+    return _TWICE.sub(r"\1", text.translate(_NO_VOWELS)).split(" ")[:-1]
+
+
+def _one_edit(word: str, typed: str, *, prefix: bool) -> bool:
+    """Whether one letter was added, left out, changed, or swapped with the next; `prefix`: typed may go on."""
+    same = 0
+    while same < len(word) and same < len(typed) and word[same] == typed[same]:
+        same += 1
+    pairs = [(word[same + 1 :], typed[same + 1 :]), (word[same:], typed[same + 1 :]), (word[same + 1 :], typed[same:])]
+    if word[same : same + 2] == typed[same : same + 2][::-1]:
+        pairs.append((word[same + 2 :], typed[same + 2 :]))
+    return any(rest.startswith(wanted) if prefix else rest == wanted for wanted, rest in pairs)
+
+
+# --- Vocabulary: which words of the phrase files a word of a message can be ------------------------------------------
+
+_FUZZY = 6
+"""Letters a word of a phrase must have for a typo to be forgiven."""
+_ARABIC_PREFIXES = ("و", "ف", "ال", "وال", "بال", "لل", "ولل", "عال")
+
+Atom = tuple[str, ...]
+"""One alternative of a phrase: its words in a row, each with its mark: `=word`, `<beginning`, `>end`, `~by ear`."""
+
+
+def _forms(word: str) -> list[str]:
+    """The word, and in Arabic script the word without "and", "the", "with the", "to the"."""
+    if not "\u0600" <= word[0] <= "\u06ff":
+        return [word]
+    rest = [word[len(start) :] for start in _ARABIC_PREFIXES if word.startswith(start) and len(word) > len(start) + 2]
+    return [word, *rest]
+
+
+class _Vocabulary:
+    def __init__(self) -> None:
+        self._exact: dict[str, set[int]] = defaultdict(set)
+        self._starts: dict[str, set[int]] = defaultdict(set)
+        self._ends: dict[str, set[int]] = defaultdict(set)
+        self._sounds: dict[str, set[int]] = defaultdict(set)
+        self._near: dict[str, set[tuple[str, bool, int]]] = defaultdict(set)
+        self._sizes: tuple[set[int], set[int]] = (set(), set())
+        self.not_typos: set[str] = set()
+
+    def add(self, word: str, number: int, *, letters: int) -> None:
+        """`letters`: the length before double letters were written once."""
+        mark, word = word[0], word[1:]
+        if mark == ">":
+            self._ends[word].add(number)
+            self._sizes[1].add(len(word))
+            return
+        if mark == "<":
+            self._starts[word].add(number)
+            self._sizes[0].add(len(word))
+        else:
+            self._exact[word].add(number)
+        if mark == "~" and len(sound := _by_ear([word])[0]) >= 3:
+            self._sounds[sound].add(number)
+        if letters >= _FUZZY and len(word) >= _FUZZY - (mark != "<"):
+            for key in {word[:6], *(word[:at] + word[at + 1 : 6] for at in range(min(6, len(word))))}:
+                self._near[key].add((word, mark == "<", number))
+
+    def find(self, word: str, sound: str) -> set[int]:
+        found = set(self._sounds.get(sound, ()))
+        for form in _forms(word):
+            found |= self._exact.get(form, set())
+            for size in self._sizes[0]:
+                found |= self._starts.get(form[:size], set())
+            for size in self._sizes[1]:
+                found |= self._ends.get(form[-size:], set())
+            if len(form) >= _FUZZY - 2 and form not in self._exact and form not in self.not_typos:
+                found |= self._find_typo(form)
+        return found
+
+    def _find_typo(self, word: str) -> set[int]:
+        """Two words one edit apart share their first six letters, or five of them, in order."""
+        shorter = [word[:at] + word[at + 1 : 7] for at in range(min(7, len(word)))]
+        keys = {word[:6], word[:5], *(key[:6] for key in shorter), *(key[:5] for key in shorter)}
+        near = set().union(*(self._near[key] for key in keys if key in self._near))
+        return {number for wanted, prefix, number in near if _one_edit(wanted, word, prefix=prefix)}
+
+
+# --- Phrases ----------------------------------------------------------------------------------------------------------
+
+_GAP = 3
+_GAPS = {".": 0, "..": 1, "&": 5, "...": 9}
+"""How many words may stand in between, unless it is the usual number."""
+_SECTIONS = ("options", "words", "not typos", *NUMBERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    kind: str
+    """Empty for a look-alike: its words count for nothing."""
+    elements: tuple[int, ...]
+    gaps: tuple[int, ...]
+    """How many words may stand before each element but the first."""
+    source: str
+    """File and line, for whoever reviews an alarm."""
+
+    def ends(self, masks: Mapping[int, int]) -> list[int]:
+        """Where the phrase can have come to, element by element; the last one is 0 when it does not occur."""
+        reached = [masks.get(self.elements[0], 0)]
+        for element, gap in zip(self.elements[1:], self.gaps, strict=True):
+            reached.append(_window(reached[-1], gap + 1) & masks.get(element, 0))
+        return reached
+
+    def covers(self, masks: Mapping[int, int]) -> int:
+        """Places of all the words of all its occurrences."""
+        reached = self.ends(masks)
+        covered = here = reached[-1]
+        for before, gap in zip(reached[-2::-1], self.gaps[::-1], strict=True):
+            width = gap + 1
+            here = before & (_window(here, width) >> (width + 1))
+            covered |= here
+        return covered
+
+
+def _window(mask: int, width: int) -> int:
+    """The next `width` places after each."""
+    mask, done = mask << 1, 1
+    while done < width:
+        step = min(done, width - done)
+        mask |= mask << step
+        done += step
+    return mask
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    section: str
+    text: str
+    source: str
+
+
+def _lines(path: Path) -> Iterator[_Line]:
+    section = ""
+    for number, raw in enumerate(path.read_text("utf-8").splitlines(), 1):
+        text = raw.partition("#")[0].strip()
+        if text.startswith("["):
+            section = text.strip("[]")
+        elif text and section not in _SECTIONS:
+            raise ValueError(f"{path.name}:{number}: unknown section {section!r}")
+        elif text:
+            yield _Line(section, text, f"{path.name}:{number}")
+
+
+class _Rules:
+    """All phrase files, ready to be looked up. Raises ValueError with file and line for a line it cannot read."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._vocabulary = _Vocabulary()
+        self._phrases: dict[int, tuple[int, ...]] = {}
+        self._atoms: dict[Atom, int] = {}
+        self._elements: dict[frozenset[int], int] = {}
+        patterns = [pattern for path in paths for pattern in self._read(path)]
+        self._elements_of: dict[int, list[int]] = defaultdict(list)
+        for atoms, element in self._elements.items():
+            for atom in atoms:
+                self._elements_of[atom].append(element)
+        used = Counter(part for parts in self._phrases.values() for part in parts)
+        self._phrases_of: dict[int, list[int]] = defaultdict(list)
+        for phrase, parts in self._phrases.items():
+            self._phrases_of[min(parts, key=lambda part: used[part])].append(phrase)
+        self._alarms = _by_rarest([pattern for pattern in patterns if pattern.kind])
+        self._look_alikes = _by_rarest([pattern for pattern in patterns if not pattern.kind])
+
+    def matches(self, text: str) -> list[Pattern]:
+        """The phrases of danger in a text, after the words of look-alikes have been taken out."""
+        places = _places(text)
+        words = list(places)
+        known = {
+            word: found
+            for word, sound in zip(words, _by_ear(words), strict=True)
+            if word and (found := self._vocabulary.find(word, sound))
+        }
+        masks = self._element_masks(known, places)
+        covered = 0
+        for pattern in _candidates(self._look_alikes, masks):
+            covered |= pattern.covers(masks)
+        if covered:
+            masks = self._element_masks(known, {word: mask & ~covered for word, mask in places.items()})
+        return [pattern for pattern in _candidates(self._alarms, masks) if pattern.ends(masks)[-1]]
+
+    def _element_masks(self, known: Mapping[str, set[int]], places: Mapping[str, int]) -> dict[int, int]:
+        words: dict[int, int] = defaultdict(int)
+        for text, numbers in known.items():
+            if mask := places[text]:
+                for number in numbers:
+                    words[number] |= mask
+        masks: dict[int, int] = defaultdict(int)
+        for atom, mask in [*words.items(), *self._phrase_masks(words)]:
+            for element in self._elements_of.get(atom, ()):
+                masks[element] |= mask
+        return masks
+
+    def _phrase_masks(self, words: Mapping[int, int]) -> Iterator[tuple[int, int]]:
+        """Alternatives of several words in a row; all their places count, so that both neighbours are next to them."""
+        for phrase in [phrase for word in words for phrase in self._phrases_of.get(word, ())]:
+            parts = self._phrases[phrase]
+            here = words.get(parts[0], 0)
+            for part in parts[1:]:
+                here = (here << 1) & words.get(part, 0) if here else 0
+            if here:
+                for _ in parts[1:]:
+                    here |= here >> 1
+                yield phrase, here
+
+    def _read(self, path: Path) -> Iterator[Pattern]:
+        lists: dict[str, list[str]] = defaultdict(list)
+        by_ear = False
+        for line in _lines(path):
+            try:
+                if line.section == "options":
+                    by_ear = {"spelling = by ear": True}[line.text]
+                elif line.section == "words":
+                    name, _, words = line.text.partition(" = ")
+                    lists[name] += [part for word in words.split() for part in _alternatives(word, lists)]
+                elif line.section == "not typos":
+                    self._vocabulary.not_typos |= {_spell(_fold(word)) for word in line.text.split()}
+                else:
+                    yield from self._patterns(line, lists, by_ear)
+            except (KeyError, ValueError) as error:
+                raise ValueError(f"{line.source}: cannot read {line.text!r}") from error
+
+    def _patterns(self, line: _Line, lists: Mapping[str, list[str]], by_ear: bool) -> Iterator[Pattern]:
+        kind = "" if line.text.startswith("!") else line.section
+        for parts in permutations(line.text.removeprefix("!").split(" & ")):
+            for specs in _with_and_without(" & ".join(parts).split()):
+                elements, gaps, gap = [], [], _GAP
+                for spec in specs:
+                    if spec in _GAPS:
+                        gap = _GAPS[spec]
+                        continue
+                    atoms = frozenset(self._atom(word, by_ear) for word in _alternatives(spec, lists))
+                    elements.append(self._elements.setdefault(atoms, len(self._elements)))
+                    gaps.append(gap)
+                    gap = _GAP
+                yield Pattern(kind, tuple(elements), tuple(gaps[1:]), line.source)
+
+    def _atom(self, spec: str, by_ear: bool) -> int:
+        words = [word for part in re.split("[_-]", spec) for word in _marked(part, by_ear)]
+        numbers = tuple(self._atom_of_word(word, letters) for word, letters in words)
+        if len(numbers) == 1:
+            return numbers[0]
+        atom = self._atoms.setdefault(tuple(word for word, _ in words), len(self._atoms))
+        self._phrases[atom] = numbers
+        return atom
+
+    def _atom_of_word(self, word: str, letters: int) -> int:
+        if (word,) not in self._atoms:
+            self._atoms[(word,)] = len(self._atoms)
+            self._vocabulary.add(word, self._atoms[(word,)], letters=letters)
+        return self._atoms[(word,)]
+
+
+def _alternatives(spec: str, lists: Mapping[str, list[str]]) -> Iterator[str]:
+    for part in spec.split("|"):
+        if part.startswith("@"):
+            if part[1:] not in lists:
+                raise ValueError(f"no list {part}")
+            yield from lists[part[1:]]
+        else:
+            yield part
+
+
+def _with_and_without(specs: list[str]) -> Iterator[list[str]]:
+    """A word with a question mark may be missing: then the phrase is read once with it and once without."""
+    at = next((at for at, spec in enumerate(specs) if spec.endswith("?")), None)
+    if at is None:
+        yield specs
+        return
+    yield from _with_and_without([*specs[:at], specs[at][:-1], *specs[at + 1 :]])
+    yield from _with_and_without(specs[:at] + specs[at + 1 :])
+
+
+def _marked(part: str, by_ear: bool) -> Iterator[tuple[str, int]]:
+    """The words of a phrase as messages are spelled, marked as in `Atom`, with their number of letters."""
+    if part in ("^", "$"):
+        yield "=" + part, 1
+        return
+    bare = part.strip("*")
+    mark = ">" if part.startswith("*") else "<" if part.endswith("*") else "~" if by_ear and bare.isascii() else "="
+    tokens = _TOKEN.findall(_fold(bare))
+    if not tokens:
+        raise ValueError("a word without letters")
+    for token in tokens:
+        yield mark + _spell(_TWICE.sub(r"\1", token.replace("'", ""))), len(bare)
+
+
+def _by_rarest(patterns: Iterable[Pattern]) -> Mapping[int, list[Pattern]]:
+    """Each phrase under the one of its elements that fewest phrases have."""
+    patterns = list(patterns)
+    used = Counter(element for pattern in patterns for element in pattern.elements)
+    index: dict[int, list[Pattern]] = defaultdict(list)
+    for pattern in patterns:
+        index[min(pattern.elements, key=lambda element: used[element])].append(pattern)
+    return index
+
+
+def _candidates(index: Mapping[int, list[Pattern]], masks: Mapping[int, int]) -> Iterator[Pattern]:
+    for element in masks:
+        for pattern in index.get(element, ()):
+            if all(other in masks for other in pattern.elements):
+                yield pattern
+
+
+@cache
+def _rules() -> _Rules:
+    return _Rules(sorted(PHRASES.glob("*.txt")))

@@ -1,0 +1,80 @@
+"""The Rasa service, asked over HTTP. It may be slow, down or talk rubbish: the answer is then None."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from bot.phrases import KNOWN
+from bot.turn import Guess, Intent
+
+log = logging.getLogger(__name__)
+
+_FAILURES_BEFORE_PAUSE = 3
+_PAUSE_S = 30.0
+_LONGEST_TEXT = 1000
+"""Characters sent; what somebody wants to do stands well within them."""
+
+
+class RasaClient:
+    """One per process; keeps its connections. After repeated failures it leaves the service alone for a while."""
+
+    def __init__(self, url: str, *, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s, limits=httpx.Limits(max_connections=32))
+        self._clock = clock
+        self._failures = 0
+        self._paused_until = 0.0
+
+    @property
+    def paused(self) -> bool:
+        return self._clock() < self._paused_until
+
+    async def parse(self, text: str) -> Guess | None:
+        """What the text wants, or None when the service cannot say within the time limit. Never raises."""
+        if self.paused:
+            return None
+        try:
+            response = await self._http.post("/model/parse", json={"text": text[:_LONGEST_TEXT]})
+            response.raise_for_status()
+            guess = read_guess(response.json())
+        except (httpx.HTTPError, ValueError, TypeError, KeyError) as error:
+            self._failed(error)
+            return None
+        self._recovered()
+        return guess
+
+    def _failed(self, error: Exception) -> None:
+        self._failures += 1
+        if self._failures >= _FAILURES_BEFORE_PAUSE:
+            if self._failures == _FAILURES_BEFORE_PAUSE:
+                log.warning("NLU does not answer (%s): going on without it", type(error).__name__)
+            self._paused_until = self._clock() + _PAUSE_S
+
+    def _recovered(self) -> None:
+        if self._failures >= _FAILURES_BEFORE_PAUSE:
+            log.info("NLU answers again")
+        self._failures = 0
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+
+def read_guess(answer: Any) -> Guess | None:
+    """One answer of `POST /model/parse`; None for an intent we do not know. Raises ValueError on rubbish."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("intent"), dict):
+        raise ValueError("not an answer of /model/parse")
+    name, confidence = answer["intent"].get("name"), answer["intent"].get("confidence")
+    if not isinstance(confidence, int | float) or not 0 <= confidence <= 1.001:
+        raise ValueError("confidence is not between 0 and 1")
+    if name not in set(Intent):
+        return None
+    return Guess(Intent(name), float(confidence), _language_in(answer.get("entities")))
+
+
+def _language_in(entities: Any) -> str | None:
+    if not isinstance(entities, list):
+        return None
+    values = (entity.get("value") for entity in entities if isinstance(entity, dict))
+    return next((value for value in values if isinstance(value, str) and value in KNOWN), None)

@@ -1,0 +1,112 @@
+"""The one list of languages, and every sentence in each of them.
+
+Catalogues are gettext `.po` files under `locales/`; they are compiled in memory, so a stale `.mo` cannot exist.
+"""
+
+import io
+from dataclasses import dataclass
+from functools import cache
+from gettext import GNUTranslations
+from pathlib import Path
+from typing import Any
+
+from babel import Locale
+from babel.lists import format_list
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+LOCALES = Path(__file__).parent.parent / "locales"
+SOURCE = "it"
+FALLBACK = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    code: str
+    name: str
+    """Its own name, as its speakers write it."""
+    right_to_left: bool = False
+
+    @property
+    def direction(self) -> str:
+        return "rtl" if self.right_to_left else "ltr"
+
+
+_ALL = (
+    Language("it", "Italiano"),
+    Language("en", "English"),
+    Language("fr", "Français"),
+    Language("es", "Español"),
+    Language("pt", "Português"),
+    Language("ro", "Română"),
+    Language("sq", "Shqip"),
+    Language("ar", "العربية", right_to_left=True),
+    Language("uk", "Українська"),
+    Language("ru", "Русский"),
+    Language("zh", "中文"),
+    Language("bn", "বাংলা"),
+    Language("ur", "اردو", right_to_left=True),
+    Language("fa", "فارسی", right_to_left=True),
+    Language("tr", "Türkçe"),
+)
+KNOWN = {language.code: language for language in _ALL}
+"""Languages we can name and recognise, whether or not the bot speaks them yet."""
+
+
+def _catalogue_path(code: str) -> Path:
+    return LOCALES / code / "LC_MESSAGES" / "elp.po"
+
+
+SPOKEN = {code: language for code, language in KNOWN.items() if _catalogue_path(code).exists()}
+"""Languages with a catalogue: the ones a person can choose."""
+
+
+@cache
+def catalogue(code: str) -> GNUTranslations:
+    with _catalogue_path(code).open("rb") as file:
+        parsed = read_po(file, locale=code)
+    compiled = io.BytesIO()
+    write_mo(compiled, parsed)
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+def say(language: str, key: str, /, **values: Any) -> str:
+    """The sentence for a key, filled in. A missing key is a defect the tests catch; it shows the fallback's text."""
+    text = catalogue(language).gettext(key)
+    if text == key and language != FALLBACK:
+        text = catalogue(FALLBACK).gettext(key)
+    return text.format(**values) if values else text
+
+
+def say_count(language: str, key: str, count: int, /, **values: Any) -> str:
+    """The plural form that CLDR asks for with this count; the catalogue holds `<key>` with all its forms."""
+    return catalogue(language).ngettext(key, key, count).format(count=count, **values)
+
+
+@cache
+def locale(code: str) -> Locale:
+    return Locale.parse(code)
+
+
+def join(language: str, parts: list[str]) -> str:
+    """A list in the language's own punctuation: «a, b e c»."""
+    return str(format_list(parts, locale=locale(language)))
+
+
+def language_name(code: str, shown_in: str) -> str:
+    """The name of a language in another one; its own code when CLDR has no name for it."""
+    return locale(shown_in).languages.get(code) or code
+
+
+def best_spoken(accept_language: str, default: str = SOURCE) -> str:
+    """The spoken language a browser asks for first (RFC 9110 section 12.5.4); malformed parts are passed over."""
+    wanted: list[tuple[float, int, str]] = []
+    for position, part in enumerate(accept_language[:1000].split(",")):
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            quality = float(weight) if weight else 1.0
+        except ValueError:
+            continue
+        wanted.append((-quality, position, tag.split("-")[0].lower()))
+    return next((code for quality, _, code in sorted(wanted) if code in SPOKEN and quality < 0), default)

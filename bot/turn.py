@@ -1,0 +1,157 @@
+"""The values that pass through one turn of a conversation (design section 3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from knowledge_base.search import SearchResult
+
+
+class Intent(StrEnum):
+    """What a person can want; the names are those of the NLU model (`nlu/domain.yml`)."""
+
+    ASK = "ask"
+    BOOK = "book"
+    RESCHEDULE = "reschedule"
+    CANCEL_BOOKING = "cancel_booking"
+    MY_BOOKINGS = "my_bookings"
+    HUMAN = "human"
+    CHANGE_LANGUAGE = "change_language"
+    FORGET = "forget"
+    WHAT_DO_YOU_KNOW = "what_do_you_know"
+    HELP = "help"
+    GREET = "greet"
+    THANKS = "thanks"
+    GOODBYE = "goodbye"
+    YES = "yes"
+    NO = "no"
+    NOT_UNDERSTOOD = "not_understood"
+    FACET_WHERE = "facet_where"
+    FACET_WHEN = "facet_when"
+    FACET_PHONE = "facet_phone"
+    FACET_DOCUMENTS = "facet_documents"
+    FACET_COST = "facet_cost"
+    FACET_WHO = "facet_who"
+    FACET_HOW = "facet_how"
+
+    @property
+    def facet(self) -> str | None:
+        """`where` for FACET_WHERE, None for an intent that is no facet."""
+        return self.value.removeprefix("facet_") if self.value.startswith("facet_") else None
+
+
+FACETS = ("where", "when", "phone", "documents", "cost", "who", "how")
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """One classification by the NLU model; confidence between 0 and 1."""
+
+    intent: Intent
+    confidence: float
+    language: str | None = None
+    """For CHANGE_LANGUAGE: the code of the language that was named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    kind: str
+    lines: tuple[str, ...]
+    """Ids of the entries whose numbers come first, most urgent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What a person sent, the same for every channel. Either `text` or `choice` is set."""
+
+    language: str
+    text: str = ""
+    choice: str | None = None
+    place: str | None = None
+    message_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """What the slow part of a turn found out; every part may be missing and the turn still goes on."""
+
+    written_in: str | None = None
+    """Language the text seems to be written in, only when sure enough to suggest a change."""
+    emergency: Emergency | None = None
+    guess: Guess | None = None
+    found: SearchResult | None = None
+    named_language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DialogueState:
+    """What the dialogue remembers between two turns; kept with the conversation as JSON. It holds no text."""
+
+    last_entry: str | None = None
+    last_variant: str = "full"
+    offered: tuple[str, ...] = ()
+    pending: str | None = None
+    """A question we asked and wait an answer to: `forget`, `human`, or `language:<code>`."""
+    question_id: int | None = None
+    """Message that asked what we last answered or could not answer."""
+    misses: int = 0
+    suggested: tuple[str, ...] = ()
+    """Languages already suggested, so that nobody is asked twice."""
+
+    def to_json(self) -> dict[str, Any]:
+        empty = type(self)()
+        names = self.__dataclass_fields__
+        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(empty, name)}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Unknown keys of an older or newer version are passed over: a conversation outlives an update."""
+        known = {key: value for key, value in raw.items() if key in cls.__dataclass_fields__}
+        for key in ("offered", "suggested"):
+            known[key] = tuple(known.get(key, ()))
+        return cls(**known)
+
+    def change(self, **changes: Any) -> Self:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    incoming: Incoming
+    understanding: Understanding
+    state: DialogueState
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A button. The id says all that is needed to act on it, so that an old button still works."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyLine:
+    number: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One bot message and what changes with it."""
+
+    language: str
+    text: str
+    intent: str
+    state: DialogueState = field(default_factory=DialogueState)
+    choices: tuple[Choice, ...] = ()
+    entry: str | None = None
+    variant: str = "full"
+    """How much of the entry is shown: `full`, `simple`, `show`, or `facet:<name>`."""
+    emergency: tuple[EmergencyLine, ...] = ()
+    unanswered: int | None = None
+    """Message id of a question to keep for the editors."""
+    useful: tuple[str, bool] | None = None
+    """Entry id, and whether the person found the answer useful."""
+    erase: bool = False

@@ -1,0 +1,108 @@
+"""Cards: what is known, shown as its language shows it; what is not known, shown as not known."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from bot.card import Card, build_card
+from bot.phrases import SPOKEN
+from knowledge_base.entry import Entry, Text
+from knowledge_base.files import Content
+
+MONDAY_NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
+TUESDAY_TEN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def entries(content: Content) -> dict[str, Entry]:
+    return {entry.id: entry for entry in content.entries}
+
+
+def card_of(entry: Entry, language: str = "it", *, now: datetime = MONDAY_NOON, variant: str = "full") -> Card:
+    card = build_card(entry, language, now=now, variant=variant)
+    assert card is not None
+    return card
+
+
+def values(card: Card, key: str) -> tuple[str, ...]:
+    row = card.row(key)
+    return row.values if row else ()
+
+
+def test_hours_are_told_in_words_and_with_the_next_opening(entries: dict[str, Entry]) -> None:
+    card = card_of(entries["ivrea-politiche-sociali"])
+    assert values(card, "when")[0] == "martedì, 09:00–12:00"
+    assert values(card, "open") == ("Adesso è chiuso. Apre martedì 09:00",)
+    open_card = card_of(entries["ivrea-politiche-sociali"], "en", now=TUESDAY_TEN)
+    assert open_card.open_now
+    assert values(open_card, "open")[0].startswith("Open now, until 12:00")
+
+
+def test_a_phone_can_be_tapped(entries: dict[str, Entry]) -> None:
+    row = card_of(entries["anticaporalato"], "ar").row("phone")
+    assert row is not None
+    assert row.links == ("tel:800939000", "tel:+393509092008")
+    assert "WhatsApp" in row.values[1]
+
+
+def test_what_nobody_knows_is_said_and_never_guessed(entries: dict[str, Entry]) -> None:
+    row = card_of(entries["sportello-elp"]).row("phone")
+    assert row is not None
+    assert not row.known
+    assert "Chiedi" in row.values[0]
+
+
+def test_days_without_hours_say_that_the_hours_are_not_known(entries: dict[str, Entry]) -> None:
+    card = card_of(entries["sportello-elp"], "en")
+    assert "Tuesday and Thursday" in values(card, "when")[0]
+    assert "not known" in values(card, "when")[0]
+    assert card.open_now is None
+
+
+def test_a_local_entry_that_needs_checking_says_so(entries: dict[str, Entry]) -> None:
+    assert any("confirmed" in note for note in card_of(entries["sportello-elp"], "en").notes)
+
+
+def test_an_entry_past_its_check_date_says_that_it_may_be_old(entries: dict[str, Entry]) -> None:
+    old = entries["isee"].model_copy(update={"check_by": date(2026, 1, 1)})
+    assert any("out of date" in note for note in card_of(old, "en").notes)
+
+
+def test_the_month_of_the_check_is_in_the_language(entries: dict[str, Entry]) -> None:
+    assert card_of(entries["isee"], "fr").checked == "novembre 2026"
+
+
+def test_a_missing_translation_falls_back_to_italian_and_says_so(entries: dict[str, Entry]) -> None:
+    texts = {"it": entries["isee"].texts["it"]}
+    card = card_of(entries["isee"].model_copy(update={"texts": texts}), "fr")
+    assert card.language == "it"
+    assert any("italien" in note for note in card.notes)
+
+
+def test_a_translation_of_an_older_italian_text_is_marked(entries: dict[str, Entry]) -> None:
+    entry = entries["isee"]
+    french: Text = entry.texts["fr"].model_copy(update={"translated_from": "0" * 12})
+    card = card_of(entry.model_copy(update={"texts": {**entry.texts, "fr": french}}), "fr")
+    assert any("changé" in note for note in card.notes)
+
+
+@pytest.mark.parametrize("facet", ["where", "when", "phone", "documents", "cost", "who", "how"])
+def test_a_facet_always_says_something(entries: dict[str, Entry], facet: str) -> None:
+    for entry in entries.values():
+        if entry.shown:
+            assert card_of(entry, "it", variant=f"facet:{facet}").rows, (entry.id, facet)
+
+
+@pytest.mark.parametrize("language", SPOKEN)
+def test_every_entry_makes_a_card_in_every_language(entries: dict[str, Entry], language: str) -> None:
+    for entry in entries.values():
+        if entry.shown:
+            card = card_of(entry, language)
+            assert card.language == language, entry.id
+            assert card.sources or entry.record.source_type != "web_page", entry.id
+            assert all(value.strip() and "{" not in value for row in card.rows for value in row.values)
+
+
+def test_one_map_link_for_one_address_and_none_for_three(entries: dict[str, Entry]) -> None:
+    assert card_of(entries["caritas-mensa"]).row("map") is not None
+    assert card_of(entries["questura-torino-ufficio-immigrazione"]).row("map") is None

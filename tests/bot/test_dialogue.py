@@ -1,0 +1,203 @@
+"""What the bot says, turn by turn, with no database and no network."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.dialogue import respond, welcome
+from bot.phrases import SPOKEN, say
+from bot.turn import DialogueState, Emergency, Guess, Incoming, Intent, Reply, Turn, Understanding
+from knowledge_base.search import Band, Hit, SearchResult
+from tests.fakes import FakeShelf
+
+SURE = SearchResult(Band.SURE, (Hit("sportello-elp", 0.9),))
+UNSURE = SearchResult(Band.UNSURE, (Hit("isee", 0.4), Hit("adi", 0.35), Hit("assegno-unico", 0.3)))
+UNKNOWN = SearchResult(Band.UNKNOWN, ())
+START = DialogueState()
+AFTER_ANSWER = DialogueState(last_entry="sportello-elp", question_id=5)
+
+
+@pytest.fixture
+def talk(shelf: FakeShelf):  # type: ignore[no-untyped-def]
+    def turn(
+        found: SearchResult | None = UNKNOWN,
+        *,
+        state: DialogueState = START,
+        language: str = "en",
+        text: str = "words",
+        choice: str | None = None,
+        **understood: object,
+    ) -> Reply:
+        incoming = Incoming(language, "" if choice else text, choice, message_id=7)
+        return respond(Turn(incoming, Understanding(found=found, **understood), state), shelf)  # type: ignore[arg-type]
+
+    return turn
+
+
+def ids(reply: Reply) -> list[str]:
+    return [choice.id for choice in reply.choices]
+
+
+def test_a_sure_find_is_answered_and_remembered(talk) -> None:
+    reply = talk(SURE)
+    assert reply.entry == "sportello-elp"
+    assert reply.intent == "ask"
+    assert reply.state.last_entry == "sportello-elp"
+    assert {"human", "book", "simpler:sportello-elp", "useful:sportello-elp:yes"} <= set(ids(reply))
+
+
+def test_an_unsure_find_offers_up_to_three_and_none_of_these(talk) -> None:
+    reply = talk(UNSURE)
+    assert reply.entry is None
+    assert ids(reply) == ["entry:isee", "entry:adi", "entry:assegno-unico", "none"]
+
+
+def test_an_unknown_question_is_admitted_and_kept(talk) -> None:
+    reply = talk(UNKNOWN)
+    assert reply.intent == "none"
+    assert reply.unanswered == 7
+    assert "human" in ids(reply)
+    assert not any(choice.startswith("entry:") for choice in ids(reply))
+
+
+def test_none_of_these_keeps_the_question_that_was_asked_before(talk) -> None:
+    asked = talk(UNSURE)
+    reply = talk(choice="none", state=replace(asked.state, question_id=3))
+    assert reply.unanswered == 3
+
+
+def test_after_two_answers_that_did_not_help_a_person_comes_first(talk) -> None:
+    once = talk(UNKNOWN)
+    twice = talk(UNKNOWN, state=once.state)
+    assert "person" in twice.text
+    assert ids(twice)[0] == "human"
+
+
+def test_an_emergency_comes_before_everything_with_numbers_first(talk) -> None:
+    emergency = Emergency("violence", ("112", "1522"))
+    reply = talk(SURE, emergency=emergency, guess=Guess(Intent.GREET, 1.0))
+    assert [line.number for line in reply.emergency] == ["112", "1522"]
+    assert reply.intent == "emergency"
+    assert ids(reply)[0] == "human"
+
+
+@pytest.mark.parametrize("language", SPOKEN)
+@pytest.mark.parametrize(
+    "kind", ["violence", "attack", "suicide", "child", "missing", "trafficking", "medical", "fire"]
+)
+def test_every_emergency_has_its_words_in_every_language(talk, language: str, kind: str) -> None:
+    reply = talk(UNKNOWN, emergency=Emergency(kind, ("112",)), language=language)
+    assert reply.text != f"emergency.{kind}"
+    assert reply.emergency[0].number == "112"
+
+
+def test_an_act_wins_over_a_weaker_find_and_loses_to_a_stronger_one(talk) -> None:
+    guess = Guess(Intent.BOOK, 0.8)
+    assert talk(SearchResult(Band.SURE, (Hit("isee", 0.7),)), guess=guess).intent == "book"
+    assert talk(SearchResult(Band.SURE, (Hit("isee", 0.95),)), guess=guess).entry == "isee"
+
+
+def test_a_facet_is_about_the_last_answer(talk) -> None:
+    reply = talk(UNKNOWN, guess=Guess(Intent.FACET_COST, 0.9), state=AFTER_ANSWER)
+    assert reply.intent == "facet:cost"
+    assert reply.entry == "sportello-elp"
+    assert reply.variant == "facet:cost"
+
+
+def test_a_facet_without_an_answer_before_it_is_a_question(talk) -> None:
+    assert talk(SURE, guess=Guess(Intent.FACET_COST, 0.9)).intent == "ask"
+
+
+def test_a_facet_word_in_a_question_about_something_else_is_that_question(talk) -> None:
+    other = SearchResult(Band.SURE, (Hit("cittadinanza-residenza", 0.97),))
+    reply = talk(other, guess=Guess(Intent.FACET_COST, 0.7), state=AFTER_ANSWER)
+    assert reply.entry == "cittadinanza-residenza"
+
+
+@pytest.mark.parametrize("intent", list(Intent))
+@pytest.mark.parametrize("language", SPOKEN)
+def test_every_intent_has_an_answer_in_every_language(talk, intent: Intent, language: str) -> None:
+    for state in (START, AFTER_ANSWER):
+        reply = talk(UNKNOWN, guess=Guess(intent, 0.99), language=language, state=state)
+        assert reply.text or reply.erase
+        assert "{" not in reply.text
+        assert reply.text != say(language, reply.text) or " " in reply.text
+
+
+def test_what_is_not_built_yet_is_said_and_the_desk_is_offered(talk) -> None:
+    for intent in (Intent.BOOK, Intent.RESCHEDULE, Intent.CANCEL_BOOKING, Intent.MY_BOOKINGS, Intent.HUMAN):
+        assert "entry:sportello-elp" in ids(talk(guess=Guess(intent, 0.99)))
+
+
+def test_not_understood_gives_simpler_words_then_a_person(talk) -> None:
+    guess = Guess(Intent.NOT_UNDERSTOOD, 0.9)
+    first = talk(guess=guess, state=AFTER_ANSWER)
+    assert (first.variant, first.entry) == ("simple", "sportello-elp")
+    second = talk(guess=guess, state=first.state)
+    assert second.entry is None
+    assert ids(second)[0] == "human"
+
+
+def test_the_need_is_shown_in_italian_with_the_own_language_under_it(talk) -> None:
+    reply = talk(choice="show:isee", language="ar")
+    italian, own = reply.text.split("\n\n")
+    assert italian.startswith("Ho bisogno")
+    assert own.startswith("أحتاج")
+
+
+def test_another_language_is_suggested_once_in_that_language(talk) -> None:
+    reply = talk(SURE, written_in="fr")
+    assert "français" in reply.text
+    assert ids(reply)[0] == "language:fr"
+    again = talk(SURE, written_in="fr", state=reply.state)
+    assert "language:fr" not in ids(again)
+
+
+def test_a_language_we_do_not_speak_is_named_and_the_others_are_offered(talk) -> None:
+    reply = talk(UNKNOWN, written_in="zh")
+    assert "Chinese" in reply.text
+    assert "languages" in ids(reply)
+
+
+def test_yes_after_a_suggestion_changes_the_language_and_repeats_the_answer(talk) -> None:
+    suggested = talk(SURE, written_in="fr")
+    reply = talk(guess=Guess(Intent.YES, 0.9), state=suggested.state)
+    assert reply.language == "fr"
+    assert reply.entry == "sportello-elp"
+    assert reply.intent == "change_language:fr"
+
+
+def test_deleting_is_asked_twice_and_no_keeps_everything(talk) -> None:
+    asked = talk(guess=Guess(Intent.FORGET, 0.9))
+    assert not asked.erase
+    assert talk(guess=Guess(Intent.YES, 0.9), state=asked.state).erase
+    kept = talk(guess=Guess(Intent.NO, 0.9), state=asked.state)
+    assert not kept.erase
+    assert "nothing was deleted" in kept.text
+
+
+def test_an_entry_kept_only_for_reference_is_never_shown(talk) -> None:
+    hidden = SearchResult(Band.SURE, (Hit("santo-bambino-chiusa", 0.99),))
+    assert talk(hidden).entry is None
+    assert talk(choice="entry:santo-bambino-chiusa").entry is None
+
+
+def test_every_button_the_bot_ever_shows_can_be_pressed(talk, shelf: FakeShelf) -> None:
+    seen: set[str] = set()
+    waiting = [choice.id for choice in welcome("en").choices]
+    while waiting and len(seen) < 600:
+        choice = waiting.pop()
+        if choice in seen:
+            continue
+        seen.add(choice)
+        reply = talk(choice=choice)
+        assert "no longer valid" not in reply.text, choice
+        waiting += ids(reply)
+    assert {"human", "book", "forget-now"} & seen
+    assert len({choice for choice in seen if choice.startswith("entry:")}) > 90
+
+
+def test_a_conversation_survives_an_update_that_renamed_its_memory() -> None:
+    state = DialogueState.from_json({"last_entry": "isee", "something_new": 1, "offered": ["a"]})
+    assert state.last_entry == "isee"
+    assert DialogueState.from_json(state.to_json()) == state

@@ -1,0 +1,71 @@
+"""Language: recognised, suggested carefully, and named in the words of others."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.language import detect, looks_arabizi, named, suggest
+
+
+@pytest.mark.parametrize(
+    "text, language",
+    [
+        ("come posso rinnovare il permesso", "it"),
+        ("where do i find a doctor please", "en"),
+        ("je cherche une maison pour ma famille", "fr"),
+        ("كيف أجدد الإقامة", "ar"),
+        ("Де я можу знайти лікаря", "uk"),
+        ("где мне найти врача", "ru"),
+        ("چگونه پزشک پیدا کنم", "fa"),
+        ("ڈاکٹر کہاں ملے گا", "ur"),
+        ("医生在哪里", "zh"),
+        ("আমি ডাক্তার কোথায় পাব", "bn"),
+        ("bghit nkri dar f ivrea", "ar"),
+        ("3andi mochkil m3a lwra9", "ar"),
+    ],
+)
+def test_sentences_are_recognised(text: str, language: str) -> None:
+    found = detect(text)
+    assert found is not None
+    assert found[0] == language
+
+
+@pytest.mark.parametrize(
+    "text", ["médecin", "permesso", "ok", "mio permesso scaduto", "questura torino", "😀", "123", ""]
+)
+def test_short_or_unclear_words_never_suggest_another_language(text: str) -> None:
+    assert suggest(text, "it") is None
+
+
+def test_the_language_one_is_in_is_never_suggested() -> None:
+    assert suggest("je cherche une maison pour ma famille", "fr") is None
+    assert suggest("je cherche une maison pour ma famille", "it") == "fr"
+
+
+@pytest.mark.parametrize("text", ["the price is 3 euro", "abito in via Roma 7", "codice fiscale 16", "covid19 test"])
+def test_numbers_in_a_sentence_are_not_arabic_in_latin_letters(text: str) -> None:
+    assert not looks_arabizi(text)
+
+
+@pytest.mark.parametrize(
+    "text, code",
+    [
+        ("parli arabo?", "ar"),
+        ("en français s'il vous plaît", "fr"),
+        ("English please", "en"),
+        ("العربية", "ar"),
+        ("I want Ukrainian", "uk"),
+        ("中文", "zh"),
+        ("ciao", None),
+        ("shitalian", None),
+    ],
+)
+def test_a_language_named_in_a_sentence_is_found(text: str, code: str | None) -> None:
+    assert named(text) == code
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_survived(text: str) -> None:
+    detect(text)
+    suggest(text, "it")
+    named(text)
