@@ -94,6 +94,14 @@ async def _save_outside(session: AsyncSession, content: Content) -> int:
     return len((await session.execute(statement, rows)).all())
 
 
+async def content_version(sessions: Sessions) -> tuple[int, int]:
+    """Changes with every saved entry and every outside question; tells whether a library is still the newest."""
+    async with sessions.begin() as session:
+        newest = await session.scalar(select(func.max(Revision.id)))
+        outside = await session.scalar(select(func.count()).select_from(OutsideQuestion))
+        return newest or 0, outside or 0
+
+
 async def load_library(sessions: Sessions) -> Library:
     """All entries with their texts and the index over them, built in a thread because it takes seconds."""
     async with sessions.begin() as session:

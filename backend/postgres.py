@@ -46,9 +46,10 @@ TEMPORARY = Path("/tmp")  # noqa: S108  # a TMPDIR is often private, and then th
 TEMPORARY_PREFIX = "elp-test-postgres-"
 WATCHDOG = """
 read -r _
-pid=$(head -n 1 "$1/postgres/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
+file=$1/postgres/postmaster.pid
+pid=$(head -n 1 "$file" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
 tries=0
-while [ -n "$pid" ] && [ $tries -lt 100 ] && kill -0 "$pid" 2>/dev/null; do sleep 0.1; tries=$((tries + 1)); done
+while [ -e "$file" ] && [ $tries -lt 100 ] && kill -0 "$pid" 2>/dev/null; do sleep 0.1; tries=$((tries + 1)); done
 rm -rf "$1"
 """
 
@@ -160,7 +161,9 @@ class _Launch:
             while True:
                 postmaster = find_postmaster(self.folder)
                 if postmaster is not None and postmaster.status == "ready":
-                    return postmaster
+                    if Path(postmaster.socket_dir, f".s.PGSQL.{PORT}").exists():
+                        return postmaster
+                    _shut_down(self.folder, patience=10)  # unreachable: the folder was moved under it
                 check_stopping(stopping)
                 self._check_process()
                 if self.process is None and postmaster is None:
@@ -235,12 +238,18 @@ def find_postmaster(folder: Path) -> Postmaster | None:
 
 
 def _is_server_of(pid: int, folder: Path) -> bool:
-    """By its command line: in a container not even root may see another user's working folder."""
+    """By its command line, or by its working folder if the data were moved meanwhile.
+
+    The latter alone will not do: in a container not even root may see the working folder of another user.
+    """
     try:
-        command = psutil.Process(pid).cmdline()
+        process = psutil.Process(pid)
+        command = process.cmdline()
+        if len(command) < 3 or Path(command[0]).name != "postgres":
+            return False
+        return command[1:3] == ["-D", str(folder)] or Path(process.cwd()) == folder
     except psutil.Error:
         return False
-    return len(command) > 2 and Path(command[0]).name == "postgres" and command[1:3] == ["-D", str(folder)]
 
 
 def _forget_recycled(folder: Path) -> None:

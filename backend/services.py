@@ -28,12 +28,20 @@ class Shelf:
 
     sessions: Sessions
     library: Library = field(default_factory=lambda: Library.build([], {}))
-    ready: bool = False
+    version: tuple[int, int] | None = None
+    """Of the content the library was built from; None until there is one."""
     _stale: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def ready(self) -> bool:
+        return self.version is not None
+
     async def load(self) -> None:
-        self.library = await articles.load_library(self.sessions)
-        self.ready = True
+        """Does nothing when the content is what it was: a notice may come twice, or after a lost connection."""
+        version = await articles.content_version(self.sessions)
+        if version != self.version:
+            self.library = await articles.load_library(self.sessions)
+            self.version = version
 
     def changed(self) -> None:
         self._stale.set()
@@ -75,8 +83,12 @@ class Services:
 
 
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Raises ValueError without a database address: the embedded server is started by `elp run`, not here."""
+async def open_services(settings: Settings, *, with_library: bool = True) -> AsyncIterator[Services]:
+    """Raises ValueError without a database address: the embedded server is started by `elp run`, not here.
+
+    Without the library nothing is indexed until `shelf.load()` is called: a process that seldom answers saves seconds
+    and memory.
+    """
     if settings.database_url is None:
         raise ValueError("ELP_DATABASE_URL is not set")
     engine = create_engine(settings.database_url, pool_size=settings.database_pool)
@@ -93,8 +105,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         chat=Chat(engine, sessions, Understander(lambda: shelf.library, parser), shelf),
         hub=hub,
     )
-    tasks = [asyncio.create_task(hub.listen()), asyncio.create_task(shelf.keep_fresh())]
-    shelf.changed()
+    tasks = [asyncio.create_task(hub.listen())]
+    if with_library:
+        tasks.append(asyncio.create_task(shelf.keep_fresh()))
+        shelf.changed()
     try:
         yield services
     finally:

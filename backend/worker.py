@@ -30,6 +30,8 @@ def create_jobs(services: Services) -> App:
     async def finish_turns(timestamp: int) -> int:
         """A message stored by a process that died before it answered is answered now: nothing is lost."""
         waiting = await find_unanswered(services.engine, older_than_s=10)
+        if waiting:  # so seldom that the index is built for the occasion, from the entries as they are now
+            await services.shelf.load()
         for stored in waiting:
             await finish_turn(services.chat, stored)
         if waiting:
@@ -61,7 +63,7 @@ async def work(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with open_services(settings) as services:
+    async with open_services(settings, with_library=False) as services:
         jobs = create_jobs(services)
         async with jobs.open_async():
             running = asyncio.create_task(jobs.run_worker_async(concurrency=2, install_signal_handlers=False))

@@ -104,15 +104,19 @@ _BY_EAR = (
     ("kh", "h"), ("gh", "g"), ("ch", "s"), ("sh", "s"), ("th", "t"), ("dh", "d"), ("dj", "j"), ("q", "k"), ("c", "k"),
     ("p", "b"), ("h ", " "),
 )  # fmt: skip
-_NO_VOWELS = str.maketrans("", "", "aeiouyw")
+_VOWELS = "aeiouyw"
+_INNER_VOWELS = re.compile(f"(?<! )[{_VOWELS}]+(?! )")
+_OUTER_VOWELS = re.compile(f"[{_VOWELS}]+")
 
 
 def _by_ear(words: Iterable[str]) -> list[str]:
-    """What is left of Arabic words in Latin letters when everybody writes them differently: the consonants."""
-    text = " ".join(words) + " "
+    """What is left of Arabic in Latin letters when everybody writes it differently: the consonants, and whether a
+    vowel comes before or after them."""
+    text = " " + " ".join(words) + " "
     for written, heard in _BY_EAR:
         text = text.replace(written, heard)
-    return _TWICE.sub(r"\1", text.translate(_NO_VOWELS)).split(" ")[:-1]
+    text = _OUTER_VOWELS.sub("a", _INNER_VOWELS.sub("", _OUTER_VOWELS.sub("a", text)))
+    return _TWICE.sub(r"\1", text).split(" ")[1:-1]
 
 
 def _one_edit(word: str, typed: str, *, prefix: bool) -> bool:
@@ -166,14 +170,14 @@ class _Vocabulary:
             self._sizes[0].add(len(word))
         else:
             self._exact[word].add(number)
-        if mark == "~" and len(sound := _by_ear([word])[0]) >= 3:
+        if mark == "~" and len((sound := _by_ear([word])[0]).strip("a")) >= 3:
             self._sounds[sound].add(number)
         if letters >= _FUZZY and len(word) >= _FUZZY - (mark != "<"):
             for key in {word[:6], *(word[:at] + word[at + 1 : 6] for at in range(min(6, len(word))))}:
                 self._near[key].add((word, mark == "<", number))
 
     def find(self, word: str, sound: str) -> set[int]:
-        found = set(self._sounds.get(sound, ()))
+        found = set() if word in self.not_typos else set(self._sounds.get(sound, ()))
         for form in _forms(word):
             found |= self._exact.get(form, set())
             for size in self._sizes[0]:
@@ -340,11 +344,12 @@ class _Rules:
         for parts in permutations(line.text.removeprefix("!").split(" & ")):
             for specs in _with_and_without(" & ".join(parts).split()):
                 elements, gaps, gap = [], [], _GAP
+                heard = by_ear and len(specs) > 1  # a single word is too little to go by its sound
                 for spec in specs:
                     if spec in _GAPS:
                         gap = _GAPS[spec]
                         continue
-                    atoms = frozenset(self._atom(word, by_ear) for word in _alternatives(spec, lists))
+                    atoms = frozenset(self._atom(word, heard) for word in _alternatives(spec, lists))
                     elements.append(self._elements.setdefault(atoms, len(self._elements)))
                     gaps.append(gap)
                     gap = _GAP
@@ -397,7 +402,7 @@ def _marked(part: str, by_ear: bool) -> Iterator[tuple[str, int]]:
     if not tokens:
         raise ValueError("a word without letters")
     for token in tokens:
-        yield mark + _spell(_TWICE.sub(r"\1", token.replace("'", ""))), len(bare)
+        yield mark + _spell(_TWICE.sub(r"\1", token.replace("'", ""))), len(bare.removeprefix("ال"))
 
 
 def _by_rarest(patterns: Iterable[Pattern]) -> Mapping[int, list[Pattern]]:

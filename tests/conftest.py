@@ -1,5 +1,7 @@
 """Real PostgreSQL, real migrations, real content; one server for each test worker, thrown away afterwards."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -7,8 +9,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from backend.articles import seed
+from backend import articles
 from backend.config import Settings
+from backend.db import Sessions
 from backend.main import create_app
 from backend.migrations.run import migrate
 from backend.postgres import EmbeddedServer, temporary
@@ -47,15 +50,28 @@ def settings(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory)
     return Settings(data_dir=data_dir, database_url=postgres.url, nlu_url=None)
 
 
+@contextlib.asynccontextmanager
+async def started(settings: Settings, content: Content, library: Library) -> AsyncIterator[FastAPI]:
+    """The whole web application on a migrated database; it takes the library that is built already."""
+
+    async def load_library(_: Sessions) -> Library:
+        return library
+
+    app = create_app(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(articles, "load_library", load_library)
+        async with app.router.lifespan_context(app):
+            services: Services = app.state.services
+            await articles.seed(services.sessions, content)
+            while len(services.shelf.library.entries) == 0:
+                await asyncio.sleep(0.01)
+            yield app
+
+
 @pytest.fixture(scope="session")
 async def app(settings: Settings, content: Content, library: Library) -> AsyncIterator[FastAPI]:
-    """The whole web application, started; its library is the shared one, so that it is built once."""
-    made = create_app(settings)
-    async with made.router.lifespan_context(made):
-        services: Services = made.state.services
-        await seed(services.sessions, content)
-        services.shelf.library, services.shelf.ready = library, True
-        yield made
+    async with started(settings, content, library) as app:
+        yield app
 
 
 @pytest.fixture

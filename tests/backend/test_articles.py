@@ -5,13 +5,12 @@ import asyncio
 import pytest
 from sqlalchemy import func, select, text
 
-from backend.articles import load_library, save_entry, seed
+from backend.articles import load_entries, save_entry, seed
 from backend.db import ENTRIES_CHANGED
 from backend.models import EntryRow, Revision
 from backend.services import Services
 from knowledge_base.entry import Entry
 from knowledge_base.files import Content
-from knowledge_base.library import Library
 
 
 @pytest.fixture
@@ -40,8 +39,9 @@ async def test_a_change_in_the_files_is_loaded_and_an_editors_change_is_never_ov
         await save_entry(session, renamed(isee, "Di un redattore"), author="editor", reason="test", position=1)
     seeded = await seed(services.sessions, content)
     assert (seeded.updated, seeded.kept) == (0, 1)
-    library = await load_library(services.sessions)
-    assert library.entries["isee"].texts["it"].title == "Di un redattore"
+    async with services.sessions() as session:
+        entries = {entry.id: entry for entry in await load_entries(session)}
+    assert entries["isee"].texts["it"].title == "Di un redattore"
     async with services.sessions.begin() as session:  # leave the shared database as the others expect it
         await session.execute(text("DELETE FROM entry_revisions WHERE entry_id = 'isee' AND author = 'editor'"))
     assert (await seed(services.sessions, content)).updated == 1
@@ -55,7 +55,7 @@ async def test_every_save_is_a_revision(services: Services) -> None:
 
 
 async def test_a_change_reaches_the_library_of_a_running_process(
-    services: Services, content: Content, library: Library, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = asyncio.Event()
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -134,6 +135,21 @@ def test_a_server_left_by_a_killed_run_is_taken_over(data_dir: Path) -> None:
     assert not is_alive(pid)
 
 
+def test_a_server_whose_folder_was_moved_is_taken_over_all_the_same(data_dir: Path) -> None:
+    postgres.start(data_dir).stop()
+    old, new = make_folder(), make_folder()
+    pid = start_and_get_killed(copy_cluster(data_dir, old))
+    (old / "postgres").rename(new / "postgres")
+    server = postgres.start(new)
+    try:
+        assert not is_alive(pid), "two servers on the same data"
+        assert ask(server.url, "SELECT 1") == 1
+    finally:
+        server.stop()
+        shutil.rmtree(old)
+        shutil.rmtree(new)
+
+
 def test_a_killed_server_recovers_what_was_committed(data_dir: Path) -> None:
     server = postgres.start(data_dir)
     with psycopg.connect(server.url) as connection:
@@ -180,18 +196,15 @@ def test_the_last_program_that_uses_a_server_stops_it(data_dir: Path) -> None:
     assert not other.is_running()
 
 
-def test_programs_that_start_at_the_same_moment_share_one_server(data_dir: Path) -> None:
-    code = (
-        "from pathlib import Path; from backend import postgres; import sys\n"
-        "server = postgres.start(Path(sys.argv[1])); print(server.pid, flush=True); input(); server.stop()"
-    )
-    command = [sys.executable, "-c", code, str(data_dir)]
-    programs = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    pids = {program.stdout.readline() for program in programs if program.stdout}
-    for program in programs:
-        program.communicate("\n")
+def test_those_who_start_at_the_same_moment_share_one_server() -> None:
+    folder = make_folder()
+    with ThreadPoolExecutor(3) as pool:
+        servers = list(pool.map(postgres.start, [folder] * 3))
+        pids = {server.pid for server in servers}
+        list(pool.map(postgres.EmbeddedServer.stop, servers))
+    shutil.rmtree(folder)
     assert len(pids) == 1
-    assert not is_alive(int(pids.pop()))
+    assert not is_alive(pids.pop())
 
 
 @pytest.mark.parametrize("name", ["with spaces, and 'commas\"", "long" * 30])

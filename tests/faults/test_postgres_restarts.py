@@ -1,32 +1,31 @@
 """PostgreSQL goes away in the middle of a conversation and comes back: the next message works."""
 
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from backend import postgres
-from backend.articles import seed
 from backend.config import Settings
-from backend.main import create_app
 from backend.migrations.run import migrate
 from knowledge_base.files import Content
 from knowledge_base.library import Library
+from tests.conftest import started
 
 
 @pytest.fixture
 async def fragile(tmp_path_factory: pytest.TempPathFactory, content: Content, library: Library) -> AsyncIterator[Any]:
     """An application on a server of its own, which the test may stop; the path must be open to PostgreSQL's user."""
-    with postgres.temporary_folder() as folder:
+    with tempfile.TemporaryDirectory(prefix="elp-fault-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # noqa: ASYNC240 - nothing else runs yet
         server = postgres.start(folder)
         migrate(server.url)
-        app: FastAPI = create_app(Settings(data_dir=Path(folder), database_url=server.url))
-        async with app.router.lifespan_context(app):
-            await seed(app.state.services.sessions, content)
-            app.state.services.shelf.library, app.state.services.shelf.ready = library, True
+        settings = Settings(data_dir=folder, database_url=server.url)
+        async with started(settings, content, library) as app:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://elp.test") as http:
                 yield http, folder, server
