@@ -1,6 +1,5 @@
-"""Entries in the database: the starter content goes in, the library that answers comes out."""
+"""Entries in the database: the starter content goes in, the library that answers comes out of `services.Shelf`."""
 
-import asyncio
 import hashlib
 import json
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from backend.db import ENTRIES_CHANGED, Sessions
 from backend.models import EntryRow, OutsideQuestion, Revision, TextRow
 from knowledge_base.entry import Entry, parse_entry
 from knowledge_base.files import Content
-from knowledge_base.library import Library
 
 SEED = "seed"
 
@@ -102,14 +100,15 @@ async def content_version(sessions: Sessions) -> tuple[int, int]:
         return newest or 0, outside or 0
 
 
-async def load_library(sessions: Sessions) -> Library:
-    """All entries with their texts and the index over them, built in a thread because it takes seconds."""
-    async with sessions.begin() as session:
-        entries = await load_entries(session)
-        outside: dict[str, list[str]] = {}
-        for row in await session.execute(select(OutsideQuestion.language, OutsideQuestion.text)):
-            outside.setdefault(row.language, []).append(row.text)
-    return await asyncio.to_thread(Library.build, entries, outside)
+async def load_outside(session: AsyncSession) -> dict[str, list[str]]:
+    """Per language, in an order that does not change from one load to the next."""
+    outside: dict[str, list[str]] = {}
+    query = select(OutsideQuestion.language, OutsideQuestion.text).order_by(
+        OutsideQuestion.language, OutsideQuestion.text
+    )
+    for row in await session.execute(query):
+        outside.setdefault(row.language, []).append(row.text)
+    return outside
 
 
 async def load_entries(session: AsyncSession) -> list[Entry]:

@@ -1,9 +1,5 @@
 """Settings: environment variables beginning with `ELP_`, each described in `docs/settings.md`."""
 
-import hashlib
-import os
-import secrets
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
@@ -32,7 +28,6 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
     public_url: str | None = None
-    territory: str = "Ivrea"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("database_url")
@@ -56,17 +51,3 @@ class Settings(BaseSettings):
     @property
     def loopback(self) -> bool:
         return self.host in LOOPBACK
-
-    @cached_property
-    def form_key(self) -> bytes:
-        """Signs what a page sends back; derived from a random file of this installation."""
-        path = self.data_dir / "form.key"
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            key = hashlib.sha256(secrets.token_bytes(32)).digest()
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(key)
-            return key

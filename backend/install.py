@@ -19,7 +19,7 @@ from backend.config import ROOT
 from backend.progress import Report, StartError, check_stopping, no_report, open_log, tail
 
 FRONTEND_FILES = ("htmx.org/dist/htmx.min.js", "htmx-ext-sse/dist/sse.min.js")
-NLU_SPACE = 3_000_000_000  # bytes
+NLU_SPACE = 1_000_000_000  # bytes; the environment takes 400 MB, its downloads as much again
 NLU_PYTHON = "3.10"  # the newest that the last open-source Rasa runs on
 DISK_FULL_WORDS = ("no space left on device", "enospc", "os error 28", "disk quota exceeded")
 NETWORK_WORDS = (
@@ -97,7 +97,7 @@ def nlu_environment(
     free = shutil.disk_usage(data_dir).free
     if free < NLU_SPACE and not python.exists():
         raise StartError(f"Rasa needs {NLU_SPACE // 10**6} MB of disk; {free // 10**6} MB are left for {data_dir}.")
-    report("Rasa, some 600 MB; a few minutes the first time")
+    report("Rasa, 400 MB; a minute or two the first time")
     stamp.unlink(missing_ok=True)
     interpreter = find_python(NLU_PYTHON)
     command = [find_uv(data_dir), "sync", "--frozen", "--no-dev", "--project", str(project)]

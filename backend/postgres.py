@@ -133,7 +133,7 @@ def _start(folder: Path, report: Report, stopping: threading.Event | None, setti
     try:
         if not (folder / "PG_VERSION").exists():
             report("making an empty database")
-            make_cluster(folder, programs, account)
+            make_cluster(folder, programs, account, durable=settings is not THROW_AWAY_SETTINGS)
         write_settings(folder, settings)
         server = _Launch(folder, programs, account)
         postmaster = server.wait(report, stopping)
@@ -319,8 +319,11 @@ def _try_lock(descriptor: int, kind: int) -> bool:
 
 
 @contextmanager
-def temporary() -> Iterator[EmbeddedServer]:
-    """A throw-away server for tests. It ends with this process, however that ends: a watchdog waits for our pipe."""
+def temporary(*, durable: bool = False) -> Iterator[EmbeddedServer]:
+    """A throw-away server. It ends with this process, however that ends: a watchdog waits for our pipe.
+
+    For measurements `durable`, with the settings that people's data get.
+    """
     clean_up_temporary()
     home = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=TEMPORARY))
     watchdog = subprocess.Popen(
@@ -331,7 +334,7 @@ def temporary() -> Iterator[EmbeddedServer]:
         start_new_session=True,
     )
     try:
-        server = start(home, settings=THROW_AWAY_SETTINGS)
+        server = start(home, settings=SETTINGS if durable else THROW_AWAY_SETTINGS)
         try:
             yield server
         finally:

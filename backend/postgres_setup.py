@@ -177,7 +177,7 @@ def check_version(folder: Path) -> None:
             )
 
 
-def make_cluster(folder: Path, programs: Path, account: Account | None) -> None:
+def make_cluster(folder: Path, programs: Path, account: Account | None, *, durable: bool) -> None:
     """Made beside its place and moved there when complete: a run killed here leaves nothing half-made behind.
 
     Text is UTF-8 and compared by code point, the same on every machine, whatever locales are installed there.
@@ -191,6 +191,7 @@ def make_cluster(folder: Path, programs: Path, account: Account | None) -> None:
         os.chown(unfinished, account.uid, account.gid)
     command = [str(programs / "initdb"), "-D", str(unfinished), "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
     command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
+    command += [] if durable else ["--no-sync"]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, errors="replace", **process_options(account)
     )

@@ -108,9 +108,9 @@ def _said(reply: Reply) -> str:
     return f"{reply.intent} {reply.entry or ''} {' '.join(offered)}".strip()
 
 
-async def _measure(cases: list[Case], parser: Parser | None, *, show_failures: bool) -> dict[str, Any]:
+async def _measure(cases: list[Case], parser: Parser | None, cache: Path, *, show_failures: bool) -> dict[str, Any]:
     content = load_content()
-    shelf = _Shelf(Library.build(content.entries, content.outside))
+    shelf = _Shelf(Library.build(content.entries, content.outside, cache=cache))
     results = [(case, await hold(case, shelf, parser)) for case in cases]
     if show_failures:
         for case, reply in results:
@@ -147,7 +147,7 @@ def evaluate_answers(settings: Settings, file: Path, *, show_failures: bool = Fa
     async def measure(url: str) -> dict[str, Any]:
         parser = RasaClient(url, timeout_s=_PATIENCE_S)
         try:
-            return await _measure(cases, parser, show_failures=show_failures)
+            return await _measure(cases, parser, settings.data_dir / "index", show_failures=show_failures)
         finally:
             await parser.close()
 

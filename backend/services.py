@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,11 +23,19 @@ from knowledge_base.library import Library
 log = logging.getLogger(__name__)
 
 
+async def load_library(sessions: Sessions, cache: Path) -> Library:
+    """All entries with their texts and the index over them, built in a thread because it may take seconds."""
+    async with sessions.begin() as session:
+        entries, outside = await articles.load_entries(session), await articles.load_outside(session)
+    return await asyncio.to_thread(Library.build, entries, outside, cache=cache)
+
+
 @dataclass
 class Shelf:
     """Holds the library of this process; the whole library is replaced at once when an entry changes."""
 
     sessions: Sessions
+    cache: Path
     library: Library = field(default_factory=lambda: Library.build([], {}))
     version: tuple[int, int] | None = None
     """Of the content the library was built from; None until there is one."""
@@ -40,7 +49,7 @@ class Shelf:
         """Does nothing when the content is what it was: a notice may come twice, or after a lost connection."""
         version = await articles.content_version(self.sessions)
         if version != self.version:
-            self.library = await articles.load_library(self.sessions)
+            self.library = await load_library(self.sessions, self.cache)
             self.version = version
 
     def changed(self) -> None:
@@ -93,7 +102,7 @@ async def open_services(settings: Settings, *, with_library: bool = True) -> Asy
         raise ValueError("ELP_DATABASE_URL is not set")
     engine = create_engine(settings.database_url, pool_size=settings.database_pool)
     sessions = create_sessions(engine)
-    shelf = Shelf(sessions)
+    shelf = Shelf(sessions, settings.data_dir / "index")
     parser = RasaClient(settings.nlu_url, timeout_s=settings.nlu_timeout_ms / 1000) if settings.nlu_url else None
     hub = Hub(plain_url(settings.database_url), on_entries=shelf.changed)
     services = Services(

@@ -61,7 +61,7 @@ def build_card(entry: Entry, language: str, *, now: datetime, variant: str = "fu
     if found is None:
         return None
     written_in, text = found
-    state = opening(entry.facts, now)
+    state = opening(entry.facts, now) if entry.hours_are_sure else None
     return Card(
         id=entry.id,
         title=text.title,
@@ -105,7 +105,7 @@ def _rows(entry: Entry, text: Text, *, language: str, state: Opening | None, var
         row("where", _one(_address(facts)), ask=asked == "where" or local, italian=True),
         row("when", _hours(facts, text, language), ask=asked == "when" or local),
         _phones(facts.phones, language) or row("phone", (), ask=asked == "phone" or local),
-        _links("email", language, facts.emails, tuple(f"mailto:{email}" for email in facts.emails)),
+        _emails(facts.emails, language),
         _links("web", language, *_web(facts)),
         row("spoken", _spoken(facts, language)),
         row("steps", text.steps, ask=asked == "how", numbered=True),
@@ -139,6 +139,12 @@ def _phones(phones: tuple[Phone, ...], language: str) -> Row | None:
     values = tuple(f"{p.number} (WhatsApp)" if p.kind == "whatsapp" else p.number for p in phones)
     links = tuple(f"tel:{p.dialled}" for p in phones)
     return Row("phone", say(language, "card.phone"), values, links, italian=True)
+
+
+def _emails(emails: tuple[str, ...], language: str) -> Row | None:
+    """Certified mail is marked: an ordinary message to it may never be read."""
+    values = tuple(f"{email} (PEC)" if "@pec" in email else email for email in emails)
+    return _links("email", language, values, tuple(f"mailto:{email}" for email in emails))
 
 
 def _web(facts: Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -66,7 +66,7 @@ def _fold(text: str) -> str:
     """Further than search goes: letters that sound alike are one, and so are double letters."""
     if len(text) > _LONGEST:
         text = text[: _LONGEST // 2] + "\n" + text[-_LONGEST // 2 :]
-    text = normalise(text.translate(_APOSTROPHES)).translate(_SAME_LETTER)[: 2 * _LONGEST]
+    text = normalise(text.translate(_APOSTROPHES)).translate(_SAME_LETTER)[:_LONGEST]
     return _CHINESE.sub(r" \g<0> ", _TWICE.sub(r"\1", text))
 
 
@@ -101,7 +101,7 @@ def _places(text: str) -> dict[str, int]:
 
 
 _BY_EAR = (
-    ("kh", "h"), ("gh", "g"), ("ch", "s"), ("sh", "s"), ("th", "t"), ("dh", "d"), ("dj", "j"), ("q", "k"), ("c", "k"),
+    ("ch", "s"), ("sh", "s"), ("kh", "h"), ("gh", "g"), ("th", "t"), ("dh", "d"), ("dj", "j"), ("q", "k"), ("c", "k"),
     ("p", "b"), ("h ", " "),
 )  # fmt: skip
 _VOWELS = "aeiouyw"
@@ -132,6 +132,8 @@ def _one_edit(word: str, typed: str, *, prefix: bool) -> bool:
 
 # --- Vocabulary: which words of the phrase files a word of a message can be ------------------------------------------
 
+_KEY = 3
+"""Letters that a beginning, an ending or a word compared by ear has at least."""
 _FUZZY = 6
 """Letters a word of a phrase must have for a typo to be forgiven."""
 _ARABIC_PREFIXES = ("و", "ف", "ال", "وال", "بال", "لل", "ولل", "عال")
@@ -149,57 +151,61 @@ def _forms(word: str) -> list[str]:
 
 
 class _Vocabulary:
+    """Which words of the phrases a word can stand for; words are numbered."""
+
     def __init__(self) -> None:
         self._exact: dict[str, set[int]] = defaultdict(set)
-        self._starts: dict[str, set[int]] = defaultdict(set)
-        self._ends: dict[str, set[int]] = defaultdict(set)
-        self._sounds: dict[str, set[int]] = defaultdict(set)
-        self._near: dict[str, set[tuple[str, bool, int]]] = defaultdict(set)
-        self._sizes: tuple[set[int], set[int]] = (set(), set())
+        self._by_ear: dict[str, set[int]] = defaultdict(set)
+        self._starts: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._ends: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._near: dict[str, list[tuple[str, bool, int]]] = defaultdict(list)
         self.not_typos: set[str] = set()
 
     def add(self, word: str, number: int, *, letters: int) -> None:
         """`letters`: the length before double letters were written once."""
         mark, word = word[0], word[1:]
         if mark == ">":
-            self._ends[word].add(number)
-            self._sizes[1].add(len(word))
+            self._ends[word[-_KEY:]].append((word, number))
             return
         if mark == "<":
-            self._starts[word].add(number)
-            self._sizes[0].add(len(word))
+            self._starts[word[:_KEY]].append((word, number))
         else:
             self._exact[word].add(number)
-        if mark == "~" and len((sound := _by_ear([word])[0]).strip("a")) >= 3:
-            self._sounds[sound].add(number)
+        if mark == "~" and len((sound := _by_ear([word])[0]).strip("a")) >= _KEY:
+            self._by_ear[sound].add(number)
         if letters >= _FUZZY and len(word) >= _FUZZY - (mark != "<"):
-            for key in {word[:6], *(word[:at] + word[at + 1 : 6] for at in range(min(6, len(word))))}:
-                self._near[key].add((word, mark == "<", number))
+            for key in {word[:5], *(word[:at] + word[at + 1 : 6] for at in range(6))}:
+                self._near[key].append((word, mark == "<", number))
 
     def find(self, word: str, sound: str) -> set[int]:
-        found = set() if word in self.not_typos else set(self._sounds.get(sound, ()))
+        found: set[int] = set()
+        if sound in self._by_ear and word not in self.not_typos:
+            found |= self._by_ear[sound]
         for form in _forms(word):
-            found |= self._exact.get(form, set())
-            for size in self._sizes[0]:
-                found |= self._starts.get(form[:size], set())
-            for size in self._sizes[1]:
-                found |= self._ends.get(form[-size:], set())
-            if len(form) >= _FUZZY - 2 and form not in self._exact and form not in self.not_typos:
-                found |= self._find_typo(form)
+            known = form in self._exact
+            if known:
+                found |= self._exact[form]
+            if form[:_KEY] in self._starts:
+                found.update(number for start, number in self._starts[form[:_KEY]] if form.startswith(start))
+            if form[-_KEY:] in self._ends:
+                found.update(number for end, number in self._ends[form[-_KEY:]] if form.endswith(end))
+            if not known and len(form) >= _FUZZY - 2 and form not in self.not_typos:
+                self._find_typo(form, found)
         return found
 
-    def _find_typo(self, word: str) -> set[int]:
-        """Two words one edit apart share their first six letters, or five of them, in order."""
-        shorter = [word[:at] + word[at + 1 : 7] for at in range(min(7, len(word)))]
-        keys = {word[:6], word[:5], *(key[:6] for key in shorter), *(key[:5] for key in shorter)}
-        near = set().union(*(self._near[key] for key in keys if key in self._near))
-        return {number for wanted, prefix, number in near if _one_edit(wanted, word, prefix=prefix)}
+    def _find_typo(self, word: str, found: set[int]) -> None:
+        """Two words one edit apart share five of their first six letters, in order."""
+        size = len(word)
+        for key in {word[:5], *(word[:at] + word[at + 1 : 6] for at in range(min(5, size)))}:
+            for wanted, prefix, number in self._near.get(key, ()):
+                if (prefix or -2 < size - len(wanted) < 2) and _one_edit(wanted, word, prefix=prefix):
+                    found.add(number)
 
 
 # --- Phrases ----------------------------------------------------------------------------------------------------------
 
 _GAP = 3
-_GAPS = {".": 0, "..": 1, "&": 5, "...": 9}
+_GAPS = {".": 0, "..": 2, "&": 5, "...": 9}
 """How many words may stand in between, unless it is the usual number."""
 _SECTIONS = ("options", "words", "not typos", *NUMBERS)
 
@@ -333,7 +339,7 @@ class _Rules:
                     name, _, words = line.text.partition(" = ")
                     lists[name] += [part for word in words.split() for part in _alternatives(word, lists)]
                 elif line.section == "not typos":
-                    self._vocabulary.not_typos |= {_spell(_fold(word)) for word in line.text.split()}
+                    self._vocabulary.not_typos.update(form for word in _fold(line.text).split() for form in _forms(word))
                 else:
                     yield from self._patterns(line, lists, by_ear)
             except (KeyError, ValueError) as error:
@@ -399,8 +405,8 @@ def _marked(part: str, by_ear: bool) -> Iterator[tuple[str, int]]:
     bare = part.strip("*")
     mark = ">" if part.startswith("*") else "<" if part.endswith("*") else "~" if by_ear and bare.isascii() else "="
     tokens = _TOKEN.findall(_fold(bare))
-    if not tokens:
-        raise ValueError("a word without letters")
+    if not tokens or (bare != part and len(tokens[0]) < _KEY) or part.count("*") > 1:
+        raise ValueError(f"{part!r} has too few letters or two stars")
     for token in tokens:
         yield mark + _spell(_TWICE.sub(r"\1", token.replace("'", ""))), len(bare.removeprefix("ال"))
 

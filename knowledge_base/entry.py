@@ -197,9 +197,13 @@ class Entry(_Frozen):
     @property
     def must_be_confirmed(self) -> bool:
         """A fact somebody should confirm before anybody travels for it: the answer says so."""
-        return self.record.scope == "local" and (
-            self.record.confidence != "high" or self.record.verify_before_publishing is not None
-        )
+        doubtful = self.record.confidence != "high" or self.record.verify_before_publishing is not None
+        return self.record.confidence == "low" or (self.record.scope == "local" and doubtful)
+
+    @property
+    def hours_are_sure(self) -> bool:
+        """Only then may an answer say «open now»: an old timetable sends somebody across town for nothing."""
+        return self.facts.always_open or not (self.must_be_confirmed or self.record.verify_before_publishing)
 
     def text_state(self, language: str) -> TextState:
         text = self.texts.get(language)

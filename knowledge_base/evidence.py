@@ -7,6 +7,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from knowledge_base.classifier import can_be_trained
 from knowledge_base.normalise import sentences, words
 from knowledge_base.ranking import Likeness, Saturation, Scores, TextScore, best_of
 from knowledge_base.terms import Matrix, Space, Words, grams, prefixes, stems
@@ -49,10 +50,13 @@ class Texts:
         """Of each entry, its title and its questions."""
         self.outside = [distinct_words(question) for question in outside]
         self.bodies: list[list[str]] = []
+        """Empty where no classifier is trained."""
         self._passage_starts: list[int] = []
         self._asked_starts: list[int] = []
         for document in documents:
             self._read(document)
+        if not self.can_teach:
+            self.bodies.clear()  # only examples for the classifier
 
     def _read(self, document: Document) -> None:
         title = words(document.title)
@@ -80,11 +84,17 @@ class Texts:
         return len(self.asked) - len(self.entries)
 
     @property
+    def can_teach(self) -> bool:
+        """Whether there are questions for a classifier, and not too many."""
+        examples = len(self.asked) + len(self.outside) + len(self.entries)
+        return self.questions > 0 and can_be_trained(examples, len(self.entries) + 1)
+
+    @property
     def owners(self) -> NDArray[np.intp]:
         """The entry of each text of `asked`, then -1 for each of `outside`, then the entry of each of `bodies`."""
         entries = np.arange(len(self.entries))
         asked = np.repeat(entries, np.diff(np.append(self.asked_starts, len(self.asked))))
-        return np.concatenate([asked, np.full(len(self.outside), -1), entries])
+        return np.concatenate([asked, np.full(len(self.outside), -1), entries[: len(self.bodies)]])
 
 
 @dataclass(frozen=True)
@@ -96,27 +106,25 @@ class Counts:
     compared: Matrix
 
     @classmethod
-    def of(cls, space: Space, vocabulary: Words, texts: Texts) -> "Counts":
-        everything = space.count(vocabulary)
+    def of(cls, space: Space, texts: Texts) -> "Counts":
+        everything = space.count()
         entries, passages = len(texts.entries), len(texts.entries) + len(texts.passages)
         return cls(everything[:entries], everything[entries:passages], everything[passages:])
 
 
 class Evidence:
-    """Four comparisons of a question with the entries of one language (all of `EVIDENCE` but the classifier)."""
+    """Four comparisons of a question with the entries of one language (the first four of `EVIDENCE`)."""
 
     def __init__(self, texts: Texts, language: str) -> None:
         blocks = (texts.entries, texts.passages, texts.asked, texts.outside, texts.bodies)
         vocabulary = Words(chain.from_iterable(blocks))
-        self._stems = Space(stems(language))
-        self._grams = Space(grams)
-        self._prefixes = Space(prefixes(language, PASSAGE_LETTERS))
+        self._stems = Space(stems(language), vocabulary)
+        self._grams = Space(grams, vocabulary)
+        self._prefixes = Space(prefixes(language, PASSAGE_LETTERS), vocabulary)
         self._passage_starts, self._asked_starts = texts.passage_starts, texts.asked_starts
         self._asked = len(texts.asked)
 
-        stemmed, gram, prefix = (
-            Counts.of(space, vocabulary, texts) for space in (self._stems, self._grams, self._prefixes)
-        )
+        stemmed, gram, prefix = (Counts.of(space, texts) for space in (self._stems, self._grams, self._prefixes))
         self._by_stems = TextScore(stemmed.entries, ENTRY)
         self._by_grams = TextScore(gram.entries, ENTRY)
         self._by_passage = TextScore(prefix.passages, PASSAGE)
@@ -156,5 +164,6 @@ class Evidence:
         return np.stack(found, axis=-1)
 
     def finish(self) -> None:
-        """Let go of what only `left_out` needs."""
+        """Let go of what only learning needs."""
         self._counts = None
+        self.likeness.finish()

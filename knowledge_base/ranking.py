@@ -118,9 +118,13 @@ class Likeness:
             offset += len(rarity)
         chosen = np.concatenate(ids)
         if not chosen.size:
-            return np.zeros(self.vectors.shape[0], np.float32)
+            return np.zeros(self._by_feature.shape[1], np.float32)
         cosine: Scores = self._by_feature[chosen].T @ np.concatenate(values)
         return cosine / np.float32(np.sqrt(len(self._rarity)))
+
+    def finish(self) -> None:
+        """Let go of what only comparing the texts with one another needs."""
+        del self.vectors
 
     def among_themselves(self) -> Scores:
         """Cosine of each text with each, shape (texts, texts)."""

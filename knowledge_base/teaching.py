@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge_base.classifier import KernelRidge, can_be_trained, one_hot
+from knowledge_base.classifier import KernelRidge, one_hot
 from knowledge_base.confidence import CANDIDATES, Judge, Lessons, Numbers, teach
+from knowledge_base.elsewhere import View
 from knowledge_base.evidence import Evidence, Texts
 from knowledge_base.ranking import Scores
 
@@ -22,31 +23,36 @@ class Taught(NamedTuple):
     judge: Judge
 
 
-def train(texts: Texts, evidence: Evidence) -> Taught:
+def untrained() -> Taught:
+    """For texts without questions, and for the moment before the questions are learnt."""
+    return Taught(None, Judge.untaught(trained=False))
+
+
+def train(texts: Texts, evidence: Evidence, elsewhere: View | None) -> Taught:
     """Learns from every question and outside question as if it had not been written (see `KernelRidge.learn`)."""
-    if not texts.questions:
-        return Taught(None, Judge.untaught(trained=False))
-    owners, entries = texts.owners, len(texts.entries)
     rows = questions_of(texts)
-    if not can_be_trained(len(owners), entries + 1):
+    if not texts.questions or not rows.size:
+        return untrained()
+    owners, entries = texts.owners, len(texts.entries)
+    classifier = cosines = None
+    if texts.can_teach:
+        cosines = evidence.likeness.among_themselves()
+        classifier = KernelRidge(cosines)
+        learnt = classifier.learn(one_hot(np.where(owners < 0, entries, owners), entries + 1))[rows]
+    else:
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST_LESSONS])
-        found = left_out(evidence, rows, owners, None)
-        nothing = np.zeros((len(rows), entries + 1), np.float32)
-        return Taught(None, teach(lessons_of(found, nothing, owners[rows]), Judge.untaught(trained=False)))
-    cosines = evidence.likeness.among_themselves()
-    classifier = KernelRidge(cosines)
-    learnt = classifier.learn(one_hot(np.where(owners < 0, entries, owners), entries + 1))
+        learnt = np.zeros((len(rows), entries + 1), np.float32)
     found = left_out(evidence, rows, owners, cosines)
-    return Taught(classifier, teach(lessons_of(found, learnt[rows], owners[rows]), Judge.untaught(trained=True)))
+    other = _elsewhere(texts, rows, owners, elsewhere)
+    start = Judge.untaught(trained=classifier is not None)
+    return Taught(classifier, teach(lessons_of(*join(found, other, learnt), owners[rows], start), start))
 
 
 def questions_of(texts: Texts) -> NDArray[np.intp]:
-    """Rows of `Texts.owners` that are questions: neither titles nor bodies, nor empty."""
-    rows = np.arange(len(texts.asked) + len(texts.outside))
-    texts_of_rows = [*texts.asked, *texts.outside]
-    is_title = np.isin(rows, texts.asked_starts)
-    empty = np.array([not text for text in texts_of_rows], bool)
-    return rows[~is_title & ~empty]
+    """Rows of `Texts.owners` that are questions with words: neither titles nor bodies."""
+    has_words = np.array([bool(text) for text in (*texts.asked, *texts.outside)], bool)
+    has_words[texts.asked_starts] = False
+    return np.flatnonzero(has_words)
 
 
 def left_out(evidence: Evidence, rows: NDArray[np.intp], owners: NDArray[np.intp], cosines: Scores | None) -> Scores:
@@ -61,16 +67,22 @@ def left_out(evidence: Evidence, rows: NDArray[np.intp], owners: NDArray[np.intp
     return np.concatenate(parts)
 
 
-def with_classifier(found: Scores, learnt: Scores) -> tuple[Numbers, Numbers]:
-    """Evidence of shape (…, entries, 4) and the classifier's (…, entries + 1) -> (…, entries, 5) and outside (…)."""
-    evidence = np.concatenate([found, learnt[..., :-1, None]], axis=-1)
+def _elsewhere(texts: Texts, rows: NDArray[np.intp], owners: NDArray[np.intp], elsewhere: View | None) -> Scores:
+    if elsewhere is None:
+        return np.zeros((len(rows), len(texts.entries)), np.float32)
+    asked = [*texts.asked, *texts.outside]
+    return elsewhere.left_out([asked[row] for row in rows], owners[rows])
+
+
+def join(found: Scores, elsewhere: Scores, learnt: Scores) -> tuple[Numbers, Numbers]:
+    """Shapes (…, entries, 4), (…, entries) and (…, entries + 1) -> all evidence (…, entries, 6) and outside (…)."""
+    evidence = np.concatenate([found, elsewhere[..., None], learnt[..., :-1, None]], axis=-1)
     return evidence.astype(np.float64), learnt[..., -1].astype(np.float64)
 
 
-def lessons_of(found: Scores, learnt: Scores, owners: NDArray[np.intp]) -> Lessons:
+def lessons_of(evidence: Numbers, outside: Numbers, owners: NDArray[np.intp], start: Judge) -> Lessons:
     """Of each question its `CANDIDATES` best entries, the right one first if it has one."""
-    evidence, outside = with_classifier(found, learnt)
-    logits = evidence @ Judge.untaught(trained=bool(learnt.any())).weights
+    logits = evidence @ start.weights
     known = np.flatnonzero(owners >= 0)
     logits[known, owners[known]] = np.inf
     chosen = np.argsort(-logits, axis=1)[:, :CANDIDATES]

@@ -4,7 +4,10 @@ A feature of a text is a feature of its words, so each distinct word is taken ap
 sparse product: (texts x words) @ (words x features).
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from knowledge_base.normalise import is_han, light_stem, stem
+from knowledge_base.sound import sound
 
 Matrix = Any
 """A `scipy.sparse.csr_array` of float32; scipy ships no types."""
@@ -21,6 +25,8 @@ Analyser = Callable[[str], Sequence[str]]
 
 GRAMS = (2, 5)
 """Shortest and longest character n-gram, within a word and its boundaries."""
+
+ARABIC_SCRIPT = frozenset({"ar", "fa", "ur"})
 
 
 class Features(NamedTuple):
@@ -35,23 +41,31 @@ class Words:
     """Texts as counts of distinct words, shape (texts, words)."""
 
     def __init__(self, texts: Iterable[Sequence[str]]) -> None:
-        self.ids: dict[str, int] = {}
-        self.counts = _count(texts, self.ids)
+        self.counts, self.ids = _count(texts)
 
 
 class Space:
-    """One kind of feature, with a number for each that occurs in the texts."""
+    """One kind of feature, with a number for each that occurs in the texts it was made of."""
 
-    def __init__(self, analyser: Analyser) -> None:
+    def __init__(self, analyser: Analyser, words: Words) -> None:
         self._analyser = analyser
-        self._ids: dict[str, int] = {}
+        self._of_words, self._ids = _count(map(analyser, words.ids))
+        self._words = words.counts
 
-    def count(self, words: Words) -> Matrix:
-        """Counts of the features in the texts, shape (texts, features)."""
-        of_words = _count(map(self._analyser, words.ids), self._ids)
-        counts = sparse.csr_array(words.counts @ of_words)
+    def count(self) -> Matrix:
+        """Counts of the features in those texts, shape (texts, features); can be asked for once."""
+        counts = sparse.csr_array(self._words @ self._of_words)
+        del self._words, self._of_words
         counts.sort_indices()  # single numbers are looked up in it
         return counts
+
+    def count_others(self, words: Words) -> Matrix:
+        """Counts of the known features in other texts, shape (texts, features)."""
+        known = [
+            [number for feature in self._analyser(word) if (number := self._ids.get(feature)) is not None]
+            for word in words.ids
+        ]
+        return sparse.csr_array(words.counts @ _matrix(known, len(self._ids)))
 
     def features(self, words: Iterable[str]) -> Features:
         """Of a query; thread-safe."""
@@ -67,16 +81,19 @@ class Space:
         return Features(np.fromiter(known, np.int32, size), np.fromiter(known.values(), np.float32, size), len(unseen))
 
 
-def _count(texts: Iterable[Sequence[str]], ids: dict[str, int]) -> Matrix:
-    """How often each item stands in each text; `ids` gives items their column and grows."""
-    columns: list[int] = []
-    starts = [0]
-    for text in texts:
-        columns.extend([ids.setdefault(item, len(ids)) for item in text])
-        starts.append(len(columns))
-    ones = np.ones(len(columns), np.float32)
-    shape = (len(starts) - 1, len(ids))
-    counts = sparse.csr_array((ones, np.array(columns, np.int32), np.array(starts, np.int32)), shape=shape)
+def _count(texts: Iterable[Sequence[str]]) -> tuple[Matrix, dict[str, int]]:
+    """How often each item stands in each text, and the column of each item."""
+    ids: defaultdict[str, int] = defaultdict()
+    ids.default_factory = ids.__len__
+    numbers = [[ids[item] for item in text] for text in texts]
+    return _matrix(numbers, len(ids)), dict(ids)
+
+
+def _matrix(rows: Sequence[Sequence[int]], columns: int) -> Matrix:
+    starts = np.cumsum([0, *map(len, rows)], dtype=np.int32)
+    indices = np.fromiter(chain.from_iterable(rows), np.int32, starts[-1])
+    ones = np.ones(len(indices), np.float32)
+    counts = sparse.csr_array((ones, indices, starts), shape=(len(rows), columns))
     counts.sum_duplicates()
     return counts
 
@@ -91,11 +108,27 @@ def grams(word: str) -> Sequence[str]:
 
 
 def stems(language: str) -> Analyser:
-    return lambda word: (stem(word, language),)
+    """One stem a word; in languages written in Arabic letters its consonants, so that Latin ones say the same."""
+    return partial(_heard if language in ARABIC_SCRIPT else _stemmed, language)
+
+
+def _stemmed(language: str, word: str) -> tuple[str]:
+    return (stem(word, language),)
+
+
+def _heard(language: str, word: str) -> tuple[str]:
+    heard = sound(word)
+    return (heard,) if len(heard) > 1 else _stemmed(language, word)
 
 
 def prefixes(language: str, letters: int) -> Analyser:
     """The first letters of a word; in Arabic those of its stem, where the article would come first."""
-    if language == "ar":
-        return lambda word: (light_stem(word)[:letters],)
-    return lambda word: (word[:letters],)
+    return partial(_light_prefix if language == "ar" else _prefix, letters)
+
+
+def _prefix(letters: int, word: str) -> tuple[str]:
+    return (word[:letters],)
+
+
+def _light_prefix(letters: int, word: str) -> tuple[str]:
+    return (light_stem(word)[:letters],)

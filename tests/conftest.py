@@ -29,7 +29,7 @@ def content() -> Content:
 
 @pytest.fixture(scope="session")
 def library(content: Content) -> Library:
-    return Library.build(content.entries, content.outside)
+    return Library.build(content.entries, content.outside, cache=Settings().data_dir / "index")
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def settings(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory)
 async def started(settings: Settings, content: Content, library: Library) -> AsyncIterator[FastAPI]:
     """The whole web application on a migrated database; it takes the library that is built already."""
 
-    async def load_library(_: Sessions) -> Library:
+    async def load_library(_: Sessions, __: Path) -> Library:
         return library
 
     app = create_app(settings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(articles, "load_library", load_library)
+        patch.setattr("backend.services.load_library", load_library)
         async with app.router.lifespan_context(app):
             services: Services = app.state.services
             await articles.seed(services.sessions, content)

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -18,10 +19,13 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from backend import postgres
-from backend.postgres_setup import SETTINGS, failure
+from backend.postgres_setup import SETTINGS, THROW_AWAY_SETTINGS, failure
 from backend.progress import StartError
 
 SECRET = "parola-che-nessuno-deve-leggere"
+
+
+start = partial(postgres.start, settings=THROW_AWAY_SETTINGS)  # quick also on a busy disk; the rest is the same
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 15) -> None:
@@ -71,7 +75,9 @@ def start_and_get_killed(data_dir: Path) -> int:
     """A program that starts a server there and is killed; the process id of the server it leaves behind."""
     code = (
         "from pathlib import Path; from backend import postgres; import os, sys\n"
-        "server = postgres.start(Path(sys.argv[1])); print(server.pid, flush=True); os.kill(os.getpid(), 9)"
+        "from backend.postgres_setup import THROW_AWAY_SETTINGS as quick\n"
+        "server = postgres.start(Path(sys.argv[1]), settings=quick)\n"
+        "print(server.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(data_dir)], stdout=subprocess.PIPE, text=True, check=False)
     return int(done.stdout)
@@ -84,20 +90,20 @@ def ask(url: str, query: str) -> object:
 
 
 def test_a_server_keeps_what_was_written_and_leaves_no_process(data_dir: Path) -> None:
-    server = postgres.start(data_dir)
+    server = start(data_dir)
     with psycopg.connect(server.url) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS kept (word text)")
         connection.execute("INSERT INTO kept VALUES ('però')")
     server.stop()
     assert not is_alive(server.pid)
 
-    server = postgres.start(data_dir)
+    server = start(data_dir)
     assert ask(server.url, "SELECT word FROM kept") == "però"
     server.stop()
 
 
 def test_the_application_is_no_superuser_and_reached_by_no_network(data_dir: Path) -> None:
-    server = postgres.start(data_dir)
+    server = start(data_dir)
     try:
         assert ask(server.url, "SELECT current_user || current_database()") == "elpelp"
         assert ask(server.url, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
@@ -113,14 +119,16 @@ def test_what_people_write_is_durable(data_dir: Path) -> None:
         assert [ask(server.url, f"SHOW {name}") for name in ("fsync", "synchronous_commit")] == ["on", "on"]
     finally:
         server.stop()
+    with postgres.temporary(durable=True) as measured:
+        assert ask(measured.url, "SHOW fsync") == "on"
 
 
 def test_an_administrator_s_own_setting_wins(data_dir: Path) -> None:
-    server = postgres.start(data_dir)
+    server = start(data_dir)
     with psycopg.connect(server.admin_url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET work_mem = '9MB'")
     server.stop()
-    server = postgres.start(data_dir)
+    server = start(data_dir)
     try:
         assert ask(server.url, "SHOW work_mem") == "9MB"
     finally:
@@ -129,18 +137,18 @@ def test_an_administrator_s_own_setting_wins(data_dir: Path) -> None:
 
 def test_a_server_left_by_a_killed_run_is_taken_over(data_dir: Path) -> None:
     pid = start_and_get_killed(data_dir)
-    server = postgres.start(data_dir)
+    server = start(data_dir)
     assert (server.pid, server.adopted) == (pid, True)
     server.stop()
     assert not is_alive(pid)
 
 
 def test_a_server_whose_folder_was_moved_is_taken_over_all_the_same(data_dir: Path) -> None:
-    postgres.start(data_dir).stop()
+    start(data_dir).stop()
     old, new = make_folder(), make_folder()
     pid = start_and_get_killed(copy_cluster(data_dir, old))
     (old / "postgres").rename(new / "postgres")
-    server = postgres.start(new)
+    server = start(new)
     try:
         assert not is_alive(pid), "two servers on the same data"
         assert ask(server.url, "SELECT 1") == 1
@@ -168,12 +176,12 @@ def test_a_killed_server_recovers_what_was_committed(data_dir: Path) -> None:
 
 
 def test_a_left_over_file_with_somebody_else_s_process_id_is_no_obstacle(data_dir: Path) -> None:
-    postgres.start(data_dir).stop()
+    start(data_dir).stop()
     with subprocess.Popen(["sleep", "60"]) as other:
         left = f"{other.pid}\n{data_dir}/postgres\n1\n5432\n{data_dir}/postgres\n\n1 1\nready\n"
         (data_dir / "postgres" / "postmaster.pid").write_text(left)
         try:
-            server = postgres.start(data_dir)
+            server = start(data_dir)
             server.stop()
             assert other.poll() is None, "the other program was harmed"
         finally:
@@ -182,13 +190,13 @@ def test_a_left_over_file_with_somebody_else_s_process_id_is_no_obstacle(data_di
 
 @pytest.mark.parametrize("content", ["", "abc\n", "999999999\n"])
 def test_a_damaged_left_over_file_is_no_obstacle(data_dir: Path, content: str) -> None:
-    postgres.start(data_dir).stop()
+    start(data_dir).stop()
     (data_dir / "postgres" / "postmaster.pid").write_text(content)
-    postgres.start(data_dir).stop()
+    start(data_dir).stop()
 
 
 def test_the_last_program_that_uses_a_server_stops_it(data_dir: Path) -> None:
-    one, other = postgres.start(data_dir), postgres.start(data_dir)
+    one, other = start(data_dir), start(data_dir)
     one.stop()
     assert ask(other.url, "SELECT 1") == 1
     other.stop()
@@ -199,7 +207,7 @@ def test_the_last_program_that_uses_a_server_stops_it(data_dir: Path) -> None:
 def test_those_who_start_at_the_same_moment_share_one_server() -> None:
     folder = make_folder()
     with ThreadPoolExecutor(3) as pool:
-        servers = list(pool.map(postgres.start, [folder] * 3))
+        servers = list(pool.map(start, [folder] * 3))
         pids = {server.pid for server in servers}
         list(pool.map(postgres.EmbeddedServer.stop, servers))
     shutil.rmtree(folder)
@@ -209,8 +217,8 @@ def test_those_who_start_at_the_same_moment_share_one_server() -> None:
 
 @pytest.mark.parametrize("name", ["with spaces, and 'commas\"", "long" * 30])
 def test_any_folder_name_will_do(data_dir: Path, name: str) -> None:
-    postgres.start(data_dir).stop()
-    server = postgres.start(copy_cluster(data_dir, data_dir / name))
+    start(data_dir).stop()
+    server = start(copy_cluster(data_dir, data_dir / name))
     try:
         assert ask(server.url, "SELECT 1") == 1
     finally:
@@ -221,7 +229,7 @@ def test_any_folder_name_will_do(data_dir: Path, name: str) -> None:
 
 
 def test_logs_hold_nothing_that_people_write(data_dir: Path) -> None:
-    server = postgres.start(data_dir)
+    server = start(data_dir)
     attempts = (
         ("CREATE TABLE IF NOT EXISTS secrets (word text PRIMARY KEY, CHECK (length(word) < 40))", None),
         ("INSERT INTO secrets VALUES (%s)", (SECRET,)),
@@ -247,12 +255,12 @@ def test_logs_hold_nothing_that_people_write(data_dir: Path) -> None:
 
 
 def test_a_folder_of_another_major_version_is_refused_in_one_sentence(data_dir: Path) -> None:
-    postgres.start(data_dir).stop()
+    start(data_dir).stop()
     version = data_dir / "postgres" / "PG_VERSION"
     version.write_text("16\n")
     try:
         with pytest.raises(StartError, match="was made by PostgreSQL 16; this version runs PostgreSQL 18"):
-            postgres.start(data_dir)
+            start(data_dir)
     finally:
         version.write_text("18\n")
 
@@ -263,14 +271,14 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     (folder / "postgres" / "thesis.txt").write_text("the only copy")
     try:
         with pytest.raises(StartError, match="is not empty and holds no database"):
-            postgres.start(folder)
+            start(folder)
         assert (folder / "postgres" / "thesis.txt").exists()
     finally:
         shutil.rmtree(folder)
 
 
 def test_a_setting_it_cannot_use_is_one_sentence(data_dir: Path) -> None:
-    postgres.start(data_dir).stop()
+    start(data_dir).stop()
     with pytest.raises(StartError, match=r"does not start: .*FATAL.*More in") as refused:
         postgres.start(data_dir, settings=SETTINGS + "nonsense = 1\n")
     assert "\n" not in str(refused.value)
@@ -285,7 +293,7 @@ def test_a_full_disk_is_one_sentence() -> None:
         pytest.skip("needs the right to mount a small disk")
     try:
         with pytest.raises(StartError, match="disk is full") as refused:
-            postgres.start(folder)
+            start(folder)
         assert "\n" not in str(refused.value)
     finally:
         subprocess.run(["umount", str(folder)], check=True)
@@ -303,7 +311,7 @@ def test_as_root_no_folder_that_is_not_ours_is_opened() -> None:
     private.chmod(0o700)
     try:
         with pytest.raises(StartError, match=f"may not enter {private}"):
-            postgres.start(private / "elp")
+            start(private / "elp")
         assert private.stat().st_mode & 0o777 == 0o700
     finally:
         shutil.rmtree(private)
@@ -324,10 +332,10 @@ def test_a_throw_away_server_ends_with_its_process(end: str) -> None:
 
 
 def test_the_next_start_clears_away_what_a_killed_watchdog_left(data_dir: Path) -> None:
-    postgres.start(data_dir).stop()
+    start(data_dir).stop()
     left, used = copy_cluster(data_dir, make_folder()), copy_cluster(data_dir, make_folder())
     orphan = start_and_get_killed(left)
-    in_use = postgres.start(used)
+    in_use = start(used)
     for folder in (left, used):
         os.utime(folder, (0, 0))
     try:

@@ -30,12 +30,26 @@ def values(card: Card, key: str) -> tuple[str, ...]:
 
 
 def test_hours_are_told_in_words_and_with_the_next_opening(entries: dict[str, Entry]) -> None:
-    card = card_of(entries["ivrea-politiche-sociali"])
+    record = entries["ivrea-politiche-sociali"].record
+    sure = record.model_copy(update={"confidence": "high", "verify_before_publishing": None})
+    office = entries["ivrea-politiche-sociali"].model_copy(update={"record": sure})
+    card = card_of(office)
     assert values(card, "when")[0] == "martedì, 09:00–12:00"
     assert values(card, "open") == ("Adesso è chiuso. Apre martedì 09:00",)
-    open_card = card_of(entries["ivrea-politiche-sociali"], "en", now=TUESDAY_TEN)
+    open_card = card_of(office, "en", now=TUESDAY_TEN)
     assert open_card.open_now
     assert values(open_card, "open")[0].startswith("Open now, until 12:00")
+
+
+def test_hours_that_somebody_must_confirm_never_say_open_now(entries: dict[str, Entry]) -> None:
+    card = card_of(entries["ivrea-politiche-sociali"], now=TUESDAY_TEN)
+    assert values(card, "when")
+    assert not values(card, "open")
+    assert card.open_now is None
+
+
+def test_certified_mail_is_marked(entries: dict[str, Entry]) -> None:
+    assert "(PEC)" in values(card_of(entries["ivrea-anagrafe-residenza"]), "email")[0]
 
 
 def test_a_phone_can_be_tapped(entries: dict[str, Entry]) -> None:

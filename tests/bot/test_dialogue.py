@@ -10,9 +10,9 @@ from bot.turn import DialogueState, Emergency, Guess, Incoming, Intent, Reply, T
 from knowledge_base.search import Band, Hit, SearchResult
 from tests.fakes import FakeShelf
 
-SURE = SearchResult(Band.SURE, (Hit("sportello-elp", 0.9),))
-UNSURE = SearchResult(Band.UNSURE, (Hit("isee", 0.4), Hit("adi", 0.35), Hit("assegno-unico", 0.3)))
-UNKNOWN = SearchResult(Band.UNKNOWN, ())
+SURE = SearchResult(Band.SURE, (Hit("sportello-elp", 0.9),), "en")
+UNSURE = SearchResult(Band.UNSURE, (Hit("isee", 0.4), Hit("adi", 0.35), Hit("assegno-unico", 0.3)), "en")
+UNKNOWN = SearchResult(Band.UNKNOWN, (), "en")
 START = DialogueState()
 AFTER_ANSWER = DialogueState(last_entry="sportello-elp", question_id=5)
 
@@ -93,8 +93,8 @@ def test_every_emergency_has_its_words_in_every_language(talk, language: str, ki
 
 def test_an_act_wins_over_a_weaker_find_and_loses_to_a_stronger_one(talk) -> None:
     guess = Guess(Intent.BOOK, 0.8)
-    assert talk(SearchResult(Band.SURE, (Hit("isee", 0.7),)), guess=guess).intent == "book"
-    assert talk(SearchResult(Band.SURE, (Hit("isee", 0.95),)), guess=guess).entry == "isee"
+    assert talk(SearchResult(Band.SURE, (Hit("isee", 0.7),), "en"), guess=guess).intent == "book"
+    assert talk(SearchResult(Band.SURE, (Hit("isee", 0.95),), "en"), guess=guess).entry == "isee"
 
 
 def test_a_facet_is_about_the_last_answer(talk) -> None:
@@ -109,7 +109,7 @@ def test_a_facet_without_an_answer_before_it_is_a_question(talk) -> None:
 
 
 def test_a_facet_word_in_a_question_about_something_else_is_that_question(talk) -> None:
-    other = SearchResult(Band.SURE, (Hit("cittadinanza-residenza", 0.97),))
+    other = SearchResult(Band.SURE, (Hit("cittadinanza-residenza", 0.97),), "en")
     reply = talk(other, guess=Guess(Intent.FACET_COST, 0.7), state=AFTER_ANSWER)
     assert reply.entry == "cittadinanza-residenza"
 
@@ -177,7 +177,7 @@ def test_deleting_is_asked_twice_and_no_keeps_everything(talk) -> None:
 
 
 def test_an_entry_kept_only_for_reference_is_never_shown(talk) -> None:
-    hidden = SearchResult(Band.SURE, (Hit("santo-bambino-chiusa", 0.99),))
+    hidden = SearchResult(Band.SURE, (Hit("santo-bambino-chiusa", 0.99),), "en")
     assert talk(hidden).entry is None
     assert talk(choice="entry:santo-bambino-chiusa").entry is None
 
