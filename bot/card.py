@@ -232,10 +232,10 @@ def _open_line(state: Opening, language: str) -> str:
 
 def _month(checked_on: str, language: str) -> str:
     """«November 2026», or the day where it is known."""
-    parts = [int(part) for part in checked_on.split("-")]
-    if len(parts) > 2:
-        return str(format_date(date(*parts), "long", locale=locale(language)))
-    return str(format_skeleton("yMMMM", date(*parts, 1), locale=locale(language)))
+    year, month, *day = (int(part) for part in checked_on.split("-"))
+    if day:
+        return str(format_date(date(year, month, day[0]), "long", locale=locale(language)))
+    return str(format_skeleton("yMMMM", date(year, month, 1), locale=locale(language)))
 
 
 def _notes(entry: Entry, language: str, *, written_in: str, today: date) -> tuple[str, ...]:

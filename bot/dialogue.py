@@ -1,6 +1,6 @@
 """What the bot says. No database, no network, no channel: a turn in, a reply out."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
@@ -171,7 +171,7 @@ class _Turn:
         if name == "facet" and rest.count(":") == 1:
             facet, _, entry_id = rest.partition(":")
             return self._about(entry_id, facet) if facet in FACETS else self._over()
-        plain = {
+        plain: dict[str, Callable[[], Reply]] = {
             "none": self._none_of_these,
             "topics": self._topics,
             "languages": self._languages,

@@ -339,7 +339,9 @@ class _Rules:
                     name, _, words = line.text.partition(" = ")
                     lists[name] += [part for word in words.split() for part in _alternatives(word, lists)]
                 elif line.section == "not typos":
-                    self._vocabulary.not_typos.update(form for word in _fold(line.text).split() for form in _forms(word))
+                    self._vocabulary.not_typos.update(
+                        form for word in _fold(line.text).split() for form in _forms(word)
+                    )
                 else:
                     yield from self._patterns(line, lists, by_ear)
             except (KeyError, ValueError) as error:

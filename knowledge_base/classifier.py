@@ -61,7 +61,8 @@ class KernelRidge:
 
 
 def _kernel(cosines: Scores) -> Scores:
-    return np.exp(np.float32(SHARPNESS) * (cosines - np.float32(1)))
+    kernel: Scores = np.exp(np.float32(SHARPNESS) * (cosines - np.float32(1)))
+    return kernel
 
 
 def one_hot(labels: NDArray[np.intp], classes: int) -> Scores:

@@ -24,11 +24,12 @@ class Pool:
     """The words of every entry in all languages; immutable."""
 
     def __init__(self, entries: Mapping[str, Iterable[Sequence[str]]], outside: Iterable[Sequence[str]] = ()) -> None:
-        """Id -> its words, one sequence a language; `outside` questions, so that their words are known to be strange."""
+        """Id -> its words, one sequence a language; `outside` questions, whose words no entry explains."""
         self._positions = {entry: position for position, entry in enumerate(entries)}
         texts = chain((list(chain.from_iterable(each)) for each in entries.values()), outside)
         self._space = Space(grams, Words(texts))
         self.counts: Matrix = self._space.count()[: len(self._positions)]
+        self.counts.sort_indices()  # every question's features are looked up in it
         self.scores = TextScore(self.counts, ENTRY)
 
     def view(self, ids: Iterable[str]) -> "View":

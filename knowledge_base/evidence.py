@@ -109,7 +109,10 @@ class Counts:
     def of(cls, space: Space, texts: Texts) -> "Counts":
         everything = space.count()
         entries, passages = len(texts.entries), len(texts.entries) + len(texts.passages)
-        return cls(everything[:entries], everything[entries:passages], everything[passages:])
+        counts = cls(everything[:entries], everything[entries:passages], everything[passages:])
+        if texts.can_teach:
+            counts.entries.sort_indices()  # every question's features are looked up in it
+        return counts
 
 
 class Evidence:

@@ -19,10 +19,19 @@ MAX_QUERY = 1_000
 class Found(NamedTuple):
     """Probabilities of the documents that are offered in a place."""
 
-    ids: tuple[str, ...]
+    documents: NDArray[np.intp]
+    """Positions in `LanguageIndex.documents`."""
     scores: Numbers
     none: float
     """That none of them is meant; with `scores` it sums to one."""
+
+    def best(self, limit: int) -> list[tuple[int, float]]:
+        """Positions and probabilities, best first; of two equals the earlier document."""
+        some = np.arange(len(self.scores))
+        if limit < len(some):
+            some = np.flatnonzero(self.scores >= np.partition(self.scores, -limit)[-limit])
+        order = some[np.argsort(-self.scores[some], kind="stable")][:limit]
+        return [(int(self.documents[position]), float(self.scores[position])) for position in order]
 
 
 class LanguageIndex:
@@ -62,9 +71,9 @@ class LanguageIndex:
         if not found.any() and not other.any():
             return None
         evidence, outside = join(found, other, self._classified(likeness))
-        probabilities = self.judge.probabilities(evidence[candidates], outside)
-        ids = tuple(self.documents[position].id for position in candidates)
-        return Found(ids, probabilities[:-1], float(probabilities[-1]))
+        chosen = evidence if candidates.size == len(evidence) else evidence[candidates]
+        probabilities = self.judge.probabilities(chosen, outside)
+        return Found(candidates, probabilities[:-1], float(probabilities[-1]))
 
     def _candidates(self, place: str | None) -> NDArray[np.intp]:
         if place is None:

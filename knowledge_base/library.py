@@ -37,6 +37,8 @@ class Library:
         trained once for all processes and starts.
         """
         documents = [document for entry in entries if entry.shown for document in documents_of(entry)]
+        # In one order wherever they come from, so that files and database make the same index.
+        outside = {code: sorted(set(lines)) for code, lines in sorted(outside.items())}
         return cls(
             entries={entry.id: entry for entry in entries},
             index=_cached(documents, outside, cache) if cache else Index.build(documents, outside),

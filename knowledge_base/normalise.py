@@ -95,7 +95,7 @@ def normalise(text: str) -> str:
     Never raises; at most `MAX_CHARACTERS` are read. Rules: NFKD of Unicode Standard Annex 15; Arabic letter
     variants after Larkey, Ballesteros & Connell, "Light stemming for Arabic information retrieval" (2007).
     """
-    folded = text[:MAX_CHARACTERS].translate(_CHARACTERS)
+    folded = unicodedata.normalize("NFC", text[:MAX_CHARACTERS]).translate(_CHARACTERS)
     folded = _INNER_APOSTROPHE.sub("", folded)
     return _LENGTHENED.sub(_shorten, folded)
 
@@ -123,7 +123,7 @@ def sentences(text: str) -> list[str]:
 
 def is_han(word: str) -> bool:
     """Whether a word of `words` is made of Chinese characters."""
-    return _IS_HAN.match(word) is not None
+    return word >= "\u3400" and _IS_HAN.match(word) is not None
 
 
 @lru_cache(maxsize=200_000)

@@ -1,10 +1,12 @@
-"""Finds the entry somebody asks for, in the language they ask in; says when it is not sure and when it does not know."""
+"""Finds the entry somebody asks for, in their language; says when it is not sure and when it does not know."""
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
+from threadpoolctl import threadpool_limits
 
 from knowledge_base.confidence import Band
 from knowledge_base.elsewhere import MOST_DOCUMENTS, Pool, View
@@ -13,6 +15,8 @@ from knowledge_base.language_index import Found, LanguageIndex
 
 __all__ = ["Band", "Document", "Hit", "Index", "SearchResult"]
 
+LEAD = 2.0
+"""An answer is this many times as probable as the next entry."""
 LEAST_SCORE = 0.02
 """A further choice less probable than this is none."""
 
@@ -68,13 +72,16 @@ class Index:
         }
         strange = [distinct_words(question) for language in documents for question in outside.get(language, ())]
         pool = _pool_of(documents, words, strange)
-        languages: dict[str, LanguageIndex] = {}
-        for language, some in documents.items():
+
+        def make(language: str) -> LanguageIndex:
+            some = documents[language]
             view = pool.view(document.id for document in some) if pool else None
-            languages[language] = kept.get(language) or LanguageIndex(
-                texts[language], some, outside.get(language, ()), elsewhere=view, learn=train
-            )
-        return cls(languages, pool)
+            return LanguageIndex(texts[language], some, outside=outside.get(language, ()), elsewhere=view, learn=train)
+
+        # One core a language: linear algebra that takes all cores at once slows down whatever else runs, itself most.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as threads:
+            made = dict(zip(texts, threads.map(make, texts), strict=True))
+        return cls({language: made.get(language) or kept[language] for language in documents}, pool)
 
     @property
     def languages(self) -> frozenset[str]:
@@ -88,8 +95,10 @@ class Index:
         found = self._find(query, language, place)
         if found is None:
             return SearchResult(Band.UNKNOWN, (), language)
-        first, *others = _best(found, max(limit, 1))
+        first, *others = self._hits(found, language, max(limit, 1))
         band = self._languages[language].judge.thresholds.band(first.score, found.none)
+        if band is Band.SURE and others and first.score < LEAD * others[0].score:
+            band = Band.UNSURE  # the question stands between two entries: the person knows which one is meant
         if band is Band.UNKNOWN:
             return SearchResult(band, (), language)
         return SearchResult(band, (first, *(hit for hit in others if hit.score >= LEAST_SCORE)), language)
@@ -97,7 +106,7 @@ class Index:
     def rank(self, query: str, language: str, *, place: str | None = None, limit: int = 10) -> tuple[Hit, ...]:
         """The best entries however unlikely, for whoever looks behind an answer: editors and evaluation."""
         found = self._find(query, language, place)
-        return _best(found, limit) if found else ()
+        return tuple(self._hits(found, language, max(limit, 1))) if found else ()
 
     def replace(
         self,
@@ -131,10 +140,9 @@ class Index:
         index = self._languages.get(language)
         return index.find(query, place, self._views[language]) if index else None
 
-
-def _best(found: Found, limit: int) -> tuple[Hit, ...]:
-    order = np.argsort(-found.scores, kind="stable")[:limit]
-    return tuple(Hit(found.ids[position], float(found.scores[position])) for position in order)
+    def _hits(self, found: Found, language: str, limit: int) -> list[Hit]:
+        documents = self._languages[language].documents
+        return [Hit(documents[position].id, score) for position, score in found.best(limit)]
 
 
 def _by_language(documents: Iterable[Document]) -> dict[str, tuple[Document, ...]]:

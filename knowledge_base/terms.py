@@ -56,7 +56,6 @@ class Space:
         """Counts of the features in those texts, shape (texts, features); can be asked for once."""
         counts = sparse.csr_array(self._words @ self._of_words)
         del self._words, self._of_words
-        counts.sort_indices()  # single numbers are looked up in it
         return counts
 
     def count_others(self, words: Words) -> Matrix:
@@ -112,23 +111,19 @@ def stems(language: str) -> Analyser:
     return partial(_heard if language in ARABIC_SCRIPT else _stemmed, language)
 
 
-def _stemmed(language: str, word: str) -> tuple[str]:
+def prefixes(language: str, letters: int) -> Analyser:
+    """The first letters of a word; in Arabic those of its stem, where the article would come first."""
+    return partial(_begun, language, letters)
+
+
+def _stemmed(language: str, word: str) -> Sequence[str]:
     return (stem(word, language),)
 
 
-def _heard(language: str, word: str) -> tuple[str]:
+def _heard(language: str, word: str) -> Sequence[str]:
     heard = sound(word)
-    return (heard,) if len(heard) > 1 else _stemmed(language, word)
+    return (heard if len(heard) > 1 else stem(word, language),)
 
 
-def prefixes(language: str, letters: int) -> Analyser:
-    """The first letters of a word; in Arabic those of its stem, where the article would come first."""
-    return partial(_light_prefix if language == "ar" else _prefix, letters)
-
-
-def _prefix(letters: int, word: str) -> tuple[str]:
-    return (word[:letters],)
-
-
-def _light_prefix(letters: int, word: str) -> tuple[str]:
-    return (light_stem(word)[:letters],)
+def _begun(language: str, letters: int, word: str) -> Sequence[str]:
+    return ((light_stem(word) if language == "ar" else word)[:letters],)

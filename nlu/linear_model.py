@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
 from ngrams import blocks
 
 Floats = npt.NDArray[np.float32]
@@ -66,13 +65,22 @@ class LinearModel:
 def weigh(
     feature_blocks: tuple[list[str], ...], positions: dict[str, int], rarity: Floats
 ) -> tuple[list[int], list[float]]:
-    """TF-IDF with sublinear term frequency, every block scaled to length 1 over its known features."""
+    """TF-IDF with sublinear term frequency, every block scaled to length 1.
+
+    Features never seen in training count in the length, as the rarest ones do: of a text in a language
+    the model does not know, little weight is left, and no intent looks certain.
+    """
+    rarest = float(rarity.max(initial=1.0))
     rows: list[int] = []
     values: list[float] = []
     for features in feature_blocks:
-        counts = Counter(positions[f] for f in features if f in positions)
-        block = [(1 + math.log(count)) * float(rarity[row]) for row, count in counts.items()]
-        length = math.sqrt(sum(value * value for value in block)) or 1.0
-        rows.extend(counts)
-        values.extend(value / length for value in block)
+        weights = {
+            feature: (1 + math.log(count)) * (float(rarity[row]) if row is not None else rarest)
+            for feature, count in Counter(features).items()
+            for row in (positions.get(feature),)
+        }
+        length = math.sqrt(sum(weight * weight for weight in weights.values())) or 1.0
+        known = [feature for feature in weights if feature in positions]
+        rows.extend(positions[feature] for feature in known)
+        values.extend(weights[feature] / length for feature in known)
     return rows, values

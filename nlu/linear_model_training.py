@@ -8,12 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from linear_model import Floats, LinearModel, weigh
+from ngrams import blocks
 from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
-
-from linear_model import Floats, LinearModel, weigh
-from ngrams import blocks
 
 # Every fifth phrase is kept back once, to learn how sure a margin is; the model itself sees all.
 _KEPT_BACK = 5
@@ -50,9 +49,7 @@ def fit(
     )
 
 
-def _vocabulary(
-    extracted: Sequence[tuple[list[str], ...]], max_features: int
-) -> tuple[dict[str, int], Floats]:
+def _vocabulary(extracted: Sequence[tuple[list[str], ...]], max_features: int) -> tuple[dict[str, int], Floats]:
     seen_in: Counter[str] = Counter()
     for feature_blocks in extracted:
         seen_in.update({feature for block in feature_blocks for feature in block})
@@ -61,9 +58,7 @@ def _vocabulary(
     return {feature: row for row, feature in enumerate(kept)}, np.asarray(rarity, dtype=np.float32)
 
 
-def _matrix(
-    extracted: Sequence[tuple[list[str], ...]], positions: dict[str, int], rarity: Floats
-) -> csr_matrix:
+def _matrix(extracted: Sequence[tuple[list[str], ...]], positions: dict[str, int], rarity: Floats) -> csr_matrix:
     columns: list[int] = []
     values: list[float] = []
     ends = [0]

@@ -6,6 +6,7 @@ Plain Python on purpose: training and serving run the same code, and serving nee
 from __future__ import annotations
 
 import unicodedata
+from itertools import pairwise
 
 LONGEST_NGRAM = 4
 # Beyond this nothing in a message tells any more what the person wants, and parsing stays quick.
@@ -13,9 +14,7 @@ MAX_CHARACTERS = 1_000
 
 # One way to write what people write in several: hamza carriers, final ya, ta marbuta,
 # tatweel; the invisible mark that makes a sign an emoji goes.
-_ONE_FORM = str.maketrans(
-    {"أ": "ا", "إ": "ا", "آ": "ا", "ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ـ": "", "\ufe0f": ""}
-)
+_ONE_FORM = str.maketrans({"أ": "ا", "إ": "ا", "آ": "ا", "ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ـ": "", "\ufe0f": ""})
 
 
 def words(text: str) -> list[str]:
@@ -43,8 +42,9 @@ def blocks(text: str) -> tuple[list[str], list[str]]:
 def _character_features(tokens: list[str]) -> list[str]:
     features: list[str] = []
     for token in tokens:
+        features.extend(token)
         padded = f" {token} "
-        for size in range(1, LONGEST_NGRAM + 1):
+        for size in range(2, LONGEST_NGRAM + 1):
             if size >= len(padded):
                 features.append(padded)
                 break
@@ -57,7 +57,7 @@ def _word_features(tokens: list[str]) -> list[str]:
     if not tokens:
         return []
     features = [f"w:{token}" for token in tokens]
-    features.extend(f"w:{left}_{right}" for left, right in zip(tokens, tokens[1:], strict=False))
+    features.extend(f"w:{left}_{right}" for left, right in pairwise(tokens))
     features.append(f"^{tokens[0]}")
     features.append(f"^{'_'.join(tokens[:2])}")
     features.append(f"{tokens[-1]}$")

@@ -1,4 +1,4 @@
-"""Reads the phrases once a training; Rasa's own importer reads all files five times."""
+"""Reads the phrases once a training; Rasa's own importer reads all files at every call."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 
 
 class PhrasesImporter(RasaFileImporter):
-    """Named under `importers` in config.yml, Rasa's own place for another reader."""
-
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._phrases: TrainingData | None = None

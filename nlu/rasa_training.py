@@ -8,7 +8,9 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any, NoReturn
 
 import absent
 from training_files import HERE, TrainingError
@@ -33,7 +35,7 @@ def silence_structlog() -> None:
     """Rasa writes message texts into structured events; none of them ever reaches a log."""
     import structlog
 
-    def drop(logger: object, name: str, event: object) -> None:
+    def drop(logger: Any, name: str, event: MutableMapping[str, Any]) -> NoReturn:
         raise structlog.DropEvent
 
     structlog.configure(processors=[drop])
@@ -45,19 +47,21 @@ def train_rasa(config: Path, domain: Path, data: Path, folder: Path, name: str) 
     os.environ["RASA_MAX_CACHE_SIZE"] = "0"
     os.environ["RASA_CACHE_DIRECTORY"] = str(folder / "cache")
     logging.disable(logging.CRITICAL)
-    import rasa.model_training
+    from phrases_importer import PhrasesImporter
+    from rasa.model_training import _train_graph
+    from rasa.shared.data import TrainingType
 
     silence_structlog()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            path = rasa.model_training.train(
-                str(domain),
-                str(config),
-                [str(data)],
-                str(folder),
-                # train.py has found that something changed; comparing again takes Rasa ten seconds
-                force_training=True,
+            # What `rasa train nlu` calls. Its public wrapper copies all phrases six times for stories and
+            # responses that do not exist here, and looks for changes that train.py has already found.
+            path = _train_graph(
+                PhrasesImporter(str(config), str(domain), [str(data)]),
+                training_type=TrainingType.NLU,
+                output_path=str(folder),
                 fixed_model_name=name,
+                force_full_training=True,
             ).model
     except Exception as error:  # whatever Rasa raises on bad data becomes one line for the caller
         raise TrainingError(_one_line(error)) from error

@@ -24,7 +24,7 @@ FINGERPRINT_NAME = "fingerprint.json"
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        return _train(options.data, options.out, options.config, force=options.force)
+        return _train(options)
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
@@ -45,40 +45,42 @@ def _parser() -> argparse.ArgumentParser:
         help="folder or file of phrases: Rasa YAML, or TSV with intent<TAB>text; may be repeated",
     )
     parser.add_argument("--config", type=Path, default=CONFIG, help="pipeline (default: nlu/config.yml)")
+    parser.add_argument("--domain", type=Path, default=DOMAIN, help="intents (default: nlu/domain.yml)")
     parser.add_argument("--force", action="store_true", help="train although nothing has changed")
     return parser
 
 
-def _train(data: list[Path], out: Path, config: Path, *, force: bool) -> int:
+def _train(options: argparse.Namespace) -> int:
     began = time.monotonic()
-    files = find_files(data)
-    print_now = fingerprint(files, config)
-    if not force and _is_up_to_date(out, print_now):
+    out: Path = options.out
+    files = find_files(options.data)
+    print_now = fingerprint(files, options.config, options.domain)
+    if not options.force and _is_up_to_date(out, print_now):
         print("up to date")
         return 0
     out.mkdir(parents=True, exist_ok=True)
     # Inside the target folder, so that the last step is a rename on one file system.
     with tempfile.TemporaryDirectory(prefix=".training-", dir=out) as scratch:
-        trained = _train_in(Path(scratch), files, config)
+        trained = _train_in(Path(scratch), files, options.config, options.domain)
         _publish(trained, out, print_now)
     size = (out / MODEL_NAME).stat().st_size / 1e6
     print(f"wrote {out / MODEL_NAME}: {size:.1f} MB, {time.monotonic() - began:.1f} s")
     return 0
 
 
-def _train_in(scratch: Path, files: list[Path], config: Path) -> Path:
+def _train_in(scratch: Path, files: list[Path], config: Path, domain: Path) -> Path:
     phrases, models = scratch / "phrases", scratch / "models"
     phrases.mkdir()
     models.mkdir()
     print(f"reading {len(files)} files", flush=True)
     stage(files, phrases)
-    check_intents(phrases)
+    check_intents(phrases, domain)
     print("starting Rasa", flush=True)
     from rasa_training import prepare_rasa, train_rasa
 
     prepare_rasa(serving=False)
     print("training", flush=True)
-    return train_rasa(config, DOMAIN, phrases, models, MODEL_NAME)
+    return train_rasa(config, domain, phrases, models, MODEL_NAME)
 
 
 def _is_up_to_date(out: Path, print_now: str) -> bool:

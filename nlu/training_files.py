@@ -46,7 +46,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def fingerprint(files: Iterable[Path], config: Path = CONFIG, domain: Path = DOMAIN) -> str:
+def fingerprint(files: Iterable[Path], config: Path, domain: Path) -> str:
     """A hash over Rasa's version, the code of the classifier, config, domain and every phrase."""
     digest = hashlib.sha256(metadata.version("rasa").encode())
     code = [HERE / name for name in _CODE]
@@ -92,9 +92,9 @@ def stage(files: Sequence[Path], folder: Path) -> None:
             write_yaml(target, read_tsv(path))
 
 
-def check_intents(folder: Path, domain: Path = DOMAIN) -> None:
+def check_intents(folder: Path, domain: Path) -> None:
     """A misspelt intent would otherwise become an intent that the bot has never heard of."""
-    known = set(_parse(domain)["intents"])
+    known = set(_parse(domain).get("intents") or ())
     for path in sorted(folder.glob("*.yml")):
         items = _parse(path).get("nlu")
         if not isinstance(items, list):
@@ -102,7 +102,7 @@ def check_intents(folder: Path, domain: Path = DOMAIN) -> None:
         for item in items:
             intent = item.get("intent") if isinstance(item, dict) else None
             if intent is not None and intent not in known:
-                raise TrainingError(f"{path.name}: {intent!r} is no intent of domain.yml")
+                raise TrainingError(f"{path.name}: {intent!r} is no intent of {domain.name}")
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _parse(path: Path) -> dict[str, Any]:
     # The base loader leaves every value a string: Rasa reads `intent: yes` as a word, YAML 1.1 as true.
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        content = yaml.load(_read(path), Loader=loader)  # noqa: S506  (makes strings and lists only)
+        content = yaml.load(_read(path), Loader=loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise TrainingError(f"{path.name}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
