@@ -51,13 +51,18 @@ def run_fixes() -> int:
 
 
 def run_tests(arguments: list[str]) -> int:
-    """The checks first, then pytest with what it needs (front-end libraries, NLU environment and model)."""
+    """The checks, then pytest with what it needs (front-end libraries, index, NLU environment and model)."""
     from backend.start import prepare_tests
 
-    failed = run_checks() if not arguments else 0
     prepare_tests(Settings())
-    workers = () if any(argument.startswith("-n") for argument in arguments) else ("-n", "2")
-    return subprocess.call([sys.executable, "-m", "pytest", *workers, *arguments], cwd=ROOT) or failed
+    if arguments:
+        return _pytest(*arguments)
+    # Chromium's driver keeps an event loop running in its process, where no other asynchronous test could run.
+    return run_checks() or _pytest("-n", "2", "-m", "not browser") or _pytest("-m", "browser")
+
+
+def _pytest(*arguments: str) -> int:
+    return subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
 
 
 def catalogue_problems() -> list[str]:

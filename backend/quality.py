@@ -71,6 +71,9 @@ class _Shelf:
     def entries_about(self, category: str) -> tuple[Entry, ...]:
         return self.library.by_category.get(category, ())
 
+    def desks(self) -> tuple[Entry, ...]:
+        return self.library.desks
+
 
 async def hold(case: Case, shelf: _Shelf, parser: Parser | None) -> Reply:
     """The whole conversation of a case; returns the last reply."""

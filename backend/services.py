@@ -75,6 +75,9 @@ class Shelf:
     def entries_about(self, category: str) -> tuple[Entry, ...]:
         return self.library.by_category.get(category, ())
 
+    def desks(self) -> tuple[Entry, ...]:
+        return self.library.desks
+
 
 @dataclass(frozen=True)
 class Services:

@@ -97,9 +97,14 @@ def train_nlu(settings: Settings) -> None:
 
 def prepare_tests(settings: Settings) -> None:
     """What the browser tests and the tests with the real NLU need. Raises StartError."""
-    progress = Progress(3)
+    from knowledge_base.library import Library  # brings the whole search along, which no other command here needs
+
+    progress = Progress(2)
     with progress.step("front-end libraries") as line:
         install.frontend(settings.data_dir, report=line)
+    with progress.step("search index"):
+        content = load_content()
+        Library.build(content.entries, content.outside, cache=settings.data_dir / "index")
     train_nlu(settings)
 
 

@@ -170,7 +170,7 @@ def _address(facts: Facts) -> str | None:
     if facts.address is None:
         return None
     town = facts.municipality
-    named = town is None or town.split(" ")[0].lower() in facts.address.lower() or "Comuni" in town
+    named = town is None or town.lower() in facts.address.lower()
     return facts.address if named else f"{facts.address}, {town}"
 
 

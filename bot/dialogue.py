@@ -31,6 +31,10 @@ class Actions(Protocol):
 
     def entries_about(self, category: str) -> tuple[Entry, ...]: ...
 
+    def desks(self) -> tuple[Entry, ...]:
+        """Entries of the places where people are received: whom to ask when the bot cannot help."""
+        ...
+
 
 def respond(turn: Turn, actions: Actions) -> Reply:
     """One reply to one message, in the order of design section 4. Never raises on what a person sent."""
@@ -319,13 +323,11 @@ class _Turn:
         return self._reply(say(self.language, SMALL_TALK[intent]), intent=intent.value, choices=choices)
 
     def _not_built(self, intent: Intent) -> Reply:
-        desk = self.actions.find_entry("sportello-elp")
-        choices = (*self._entry_choices([desk] if desk else []), self._choice("topics"))
+        choices = (*self._entry_choices(self.actions.desks()), self._choice("topics"))
         return self._reply(say(self.language, NOT_BUILT[intent]), intent=intent.value, choices=choices)
 
     def _human(self) -> Reply:
-        desk = self.actions.find_entry("sportello-elp")
-        choices = (*self._entry_choices([desk] if desk else []), self._choice("topics"))
+        choices = (*self._entry_choices(self.actions.desks()), self._choice("topics"))
         return self._reply(say(self.language, "human.not_yet"), intent="human", choices=choices)
 
     def _forget(self) -> Reply:

@@ -10,7 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import permutations
 from pathlib import Path
 
@@ -56,9 +56,10 @@ _SAME = (
 )  # fmt: skip
 _SAME_LETTER = str.maketrans({letter: same for letters, same in _SAME for letter in letters})
 _LETTER_DIGITS = str.maketrans({"2": "", "3": "a", "5": "kh", "6": "t", "7": "h", "8": "gh", "9": "q"})
-_TWICE = re.compile(r"([^\W\d])\1+")
+_TWICE = re.compile(r"([^\W\d\u0620-\u06ff]|[اوي])\1+")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _INDIC = "\u0900-\u0dff"  # vowel signs are not \w
+_HEAP = re.compile("([\u0300-\u036f])[\u0300-\u036f]+")  # sorting thousands of marks on one letter would be slow
 _TOKEN = re.compile(rf"[\w{_INDIC}]+(?:'[\w{_INDIC}]+)*|[.?!;\n][.?!;\s]*")
 
 
@@ -66,7 +67,7 @@ def _fold(text: str) -> str:
     """Further than search goes: letters that sound alike are one, and so are double letters."""
     if len(text) > _LONGEST:
         text = text[: _LONGEST // 2] + "\n" + text[-_LONGEST // 2 :]
-    text = normalise(text.translate(_APOSTROPHES)).translate(_SAME_LETTER)[:_LONGEST]
+    text = normalise(_HEAP.sub(r"\1", text).translate(_APOSTROPHES)).translate(_SAME_LETTER)[:_LONGEST]
     return _CHINESE.sub(r" \g<0> ", _TWICE.sub(r"\1", text))
 
 
@@ -139,7 +140,8 @@ _FUZZY = 6
 _ARABIC_PREFIXES = ("و", "ف", "ال", "وال", "بال", "لل", "ولل", "عال")
 
 Atom = tuple[str, ...]
-"""One alternative of a phrase: its words in a row, each with its mark: `=word`, `<beginning`, `>end`, `~by ear`."""
+"""One alternative of a phrase: its words in a row, each with its mark: `=word`, `<beginning`, `>end`,
+`+inside`, `~by ear`, `@inside by ear`."""
 
 
 def _forms(word: str) -> list[str]:
@@ -150,6 +152,15 @@ def _forms(word: str) -> list[str]:
     return [word, *rest]
 
 
+def _inside(word: str, index: Mapping[str, list[tuple[str, int]]]) -> set[int]:
+    found: set[int] = set()
+    for at in range(len(word) - _KEY + 1):
+        for part, number in index.get(word[at : at + _KEY], ()):
+            if word.startswith(part, at):
+                found.add(number)
+    return found
+
+
 class _Vocabulary:
     """Which words of the phrases a word can stand for; words are numbered."""
 
@@ -158,14 +169,21 @@ class _Vocabulary:
         self._by_ear: dict[str, set[int]] = defaultdict(set)
         self._starts: dict[str, list[tuple[str, int]]] = defaultdict(list)
         self._ends: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._inside: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._inside_by_ear: dict[str, list[tuple[str, int]]] = defaultdict(list)
         self._near: dict[str, list[tuple[str, bool, int]]] = defaultdict(list)
         self.not_typos: set[str] = set()
+        self.find = lru_cache(maxsize=50_000)(self._find)
 
     def add(self, word: str, number: int, *, letters: int) -> None:
         """`letters`: the length before double letters were written once."""
         mark, word = word[0], word[1:]
         if mark == ">":
             self._ends[word[-_KEY:]].append((word, number))
+            return
+        if mark in "+@":
+            index = self._inside if mark == "+" else self._inside_by_ear
+            index[word[:_KEY]].append((word, number))
             return
         if mark == "<":
             self._starts[word[:_KEY]].append((word, number))
@@ -177,10 +195,12 @@ class _Vocabulary:
             for key in {word[:5], *(word[:at] + word[at + 1 : 6] for at in range(6))}:
                 self._near[key].append((word, mark == "<", number))
 
-    def find(self, word: str, sound: str) -> set[int]:
+    def _find(self, word: str, sound: str) -> set[int]:
         found: set[int] = set()
-        if sound in self._by_ear and word not in self.not_typos:
-            found |= self._by_ear[sound]
+        if word not in self.not_typos:
+            found |= self._by_ear.get(sound, set())
+            found |= _inside(sound, self._inside_by_ear)
+            found |= _inside(word, self._inside)
         for form in _forms(word):
             known = form in self._exact
             if known:
@@ -352,7 +372,8 @@ class _Rules:
         for parts in permutations(line.text.removeprefix("!").split(" & ")):
             for specs in _with_and_without(" & ".join(parts).split()):
                 elements, gaps, gap = [], [], _GAP
-                heard = by_ear and len(specs) > 1  # a single word is too little to go by its sound
+                # By ear "I took" and "she took" are the same: not for look-alikes, nor for a single word.
+                heard = by_ear and bool(kind) and len([spec for spec in specs if spec not in _GAPS]) > 1
                 for spec in specs:
                     if spec in _GAPS:
                         gap = _GAPS[spec]
@@ -405,12 +426,16 @@ def _marked(part: str, by_ear: bool) -> Iterator[tuple[str, int]]:
         yield "=" + part, 1
         return
     bare = part.strip("*")
-    mark = ">" if part.startswith("*") else "<" if part.endswith("*") else "~" if by_ear and bare.isascii() else "="
-    tokens = _TOKEN.findall(_fold(bare))
-    if not tokens or (bare != part and len(tokens[0]) < _KEY) or part.count("*") > 1:
-        raise ValueError(f"{part!r} has too few letters or two stars")
-    for token in tokens:
-        yield mark + _spell(_TWICE.sub(r"\1", token.replace("'", ""))), len(bare.removeprefix("ال"))
+    by_ear = by_ear and bare.isascii()
+    stars = (part.startswith("*"), part.endswith("*"))
+    mark = {(True, False): ">", (False, True): "<", (True, True): "@" if by_ear else "+"}.get(stars, "~" if by_ear else "=")
+    words = [_spell(_TWICE.sub(r"\1", token.replace("'", ""))) for token in _TOKEN.findall(_fold(bare))]
+    if mark == "@":
+        words = [_by_ear([word])[0].strip("a") for word in words]
+    if not words or (any(stars) and len(words[0]) < _KEY):
+        raise ValueError(f"{part!r} has too few letters")
+    for word in words:
+        yield mark + word, len(bare.removeprefix("ال"))
 
 
 def _by_rarest(patterns: Iterable[Pattern]) -> Mapping[int, list[Pattern]]:

@@ -121,6 +121,7 @@ class Facts(_Frozen):
     area: tuple[Line, ...] = ()
     """Municipalities it serves; empty means no limit is known."""
     booking_desk: str | None = None
+    """Id of the entry of the desk that receives people for this; a desk names itself."""
 
 
 class Record(_Frozen):

@@ -49,6 +49,12 @@ class Library:
         return self.entries.get(entry_id)
 
     @cached_property
+    def desks(self) -> tuple[Entry, ...]:
+        """The entries that others, or they themselves, name as the desk where one is received."""
+        named = {entry.facts.booking_desk for entry in self.entries.values()}
+        return tuple(entry for entry in self.entries.values() if entry.shown and entry.id in named)
+
+    @cached_property
     def by_category(self) -> Mapping[str, tuple[Entry, ...]]:
         groups: dict[str, list[Entry]] = {}
         for entry in self.entries.values():
@@ -105,7 +111,7 @@ def _fingerprint(documents: Iterable[Document], outside: Mapping[str, Sequence[s
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    for name in ("numpy", "scipy", "scikit-learn", "snowballstemmer"):
+    for name in ("numpy", "scipy", "snowballstemmer"):
         digest.update(version(name).encode())
     for document in documents:
         digest.update(repr((document.id, document.language, document.title, document.body)).encode())

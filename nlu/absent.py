@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -28,7 +29,8 @@ LEFT_OUT = (
     "confluent_kafka",
     "engineio",
     "fbmessenger",
-    "google",
+    "google.auth",
+    "google.oauth2",
     "keras",
     "matplotlib",
     "mattermostwrapper",
@@ -82,10 +84,10 @@ class _AbsentModule(ModuleType):
 
 class _AbsentFinder(MetaPathFinder, Loader):
     def __init__(self, packages: Sequence[str]) -> None:
-        self._packages = frozenset(packages)
+        self._prefixes = tuple(f"{package}." for package in packages)
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if fullname.partition(".")[0] not in self._packages:
+        if not f"{fullname}.".startswith(self._prefixes):
             return None
         return ModuleSpec(fullname, self, is_package=True)
 
@@ -99,9 +101,16 @@ class _AbsentFinder(MetaPathFinder, Loader):
 def stand_in(*, serving: bool) -> None:
     """Call once, before Rasa is imported.
 
-    A package that is installed after all wins over its stand-in (the finder is asked last), so the same
-    code runs in a full Rasa environment. Only `NOT_FOR_SERVING` is hidden although it is there.
+    A package that is installed after all gets no stand-in, so the same code runs in a full Rasa
+    environment. Only `NOT_FOR_SERVING` is hidden although it is there.
     """
-    sys.meta_path.append(_AbsentFinder(LEFT_OUT))
+    sys.meta_path.append(_AbsentFinder([package for package in LEFT_OUT if not _is_installed(package)]))
     if serving:
         sys.meta_path.insert(0, _AbsentFinder(NOT_FOR_SERVING))
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # the parent of a dotted name is missing
+        return False

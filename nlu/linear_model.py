@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from ngrams import blocks
 
 Floats = npt.NDArray[np.float32]

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from linear_model import Floats, LinearModel, weigh
-from ngrams import blocks
 from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
+
+from linear_model import Floats, LinearModel, weigh
+from ngrams import blocks
 
 # Every fifth phrase is kept back once, to learn how sure a margin is; the model itself sees all.
 _KEPT_BACK = 5

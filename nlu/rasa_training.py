@@ -47,27 +47,39 @@ def train_rasa(config: Path, domain: Path, data: Path, folder: Path, name: str) 
     os.environ["RASA_MAX_CACHE_SIZE"] = "0"
     os.environ["RASA_CACHE_DIRECTORY"] = str(folder / "cache")
     logging.disable(logging.CRITICAL)
-    from phrases_importer import PhrasesImporter
-    from rasa.model_training import _train_graph
-    from rasa.shared.data import TrainingType
+    import rasa.constants
 
+    # Even with telemetry off Rasa makes up an id for the user and writes it into the home folder.
+    rasa.constants.GLOBAL_USER_CONFIG_PATH = str(folder / "global.yml")
     silence_structlog()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            # What `rasa train nlu` calls. Its public wrapper copies all phrases six times for stories and
-            # responses that do not exist here, and looks for changes that train.py has already found.
-            path = _train_graph(
-                PhrasesImporter(str(config), str(domain), [str(data)]),
-                training_type=TrainingType.NLU,
-                output_path=str(folder),
-                fixed_model_name=name,
-                force_full_training=True,
-            ).model
+            path = _run_rasa(config, domain, data, folder, name)
     except Exception as error:  # whatever Rasa raises on bad data becomes one line for the caller
         raise TrainingError(_one_line(error)) from error
     if path is None:
         raise TrainingError("there are no training phrases in the data")
     return Path(path)
+
+
+def _run_rasa(config: Path, domain: Path, data: Path, folder: Path, name: str) -> str | None:
+    """What `rasa train nlu` calls.
+
+    Its public wrapper copies all phrases six times for stories and responses that do not exist here, and
+    looks for changes that train.py has already found.
+    """
+    from rasa.model_training import _train_graph
+    from rasa.shared.data import TrainingType
+
+    from phrases_importer import PhrasesImporter
+
+    return _train_graph(
+        PhrasesImporter(str(config), str(domain), [str(data)]),
+        training_type=TrainingType.NLU,
+        output_path=str(folder),
+        fixed_model_name=name,
+        force_full_training=True,
+    ).model
 
 
 def _one_line(error: BaseException) -> str:

@@ -31,3 +31,6 @@ class FakeShelf:
 
     def entries_about(self, category: str) -> tuple[Entry, ...]:
         return self.library.by_category.get(category, ())
+
+    def desks(self) -> tuple[Entry, ...]:
+        return self.library.desks

@@ -65,4 +65,4 @@ async def test_a_change_reaches_the_library_of_a_running_process(
     monkeypatch.setattr(services.shelf, "load", load)
     async with services.sessions.begin() as session:
         await session.execute(text(f"NOTIFY {ENTRIES_CHANGED}"))
-    await asyncio.wait_for(loaded.wait(), 5)
+    await asyncio.wait_for(loaded.wait(), 30)

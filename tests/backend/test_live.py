@@ -25,7 +25,7 @@ async def wire(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as http:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
         yield http
     server.should_exit = True
     await serving
@@ -49,7 +49,7 @@ async def test_a_listener_gets_what_was_there_and_what_comes(wire: httpx.AsyncCl
     listening = asyncio.create_task(listen(talk, 3))
     await asyncio.sleep(0.1)
     answer = await talk.say("sportello elp")
-    messages = await asyncio.wait_for(listening, 5)
+    messages = await asyncio.wait_for(listening, 30)
     assert [message["author"] for message in messages] == ["bot", "person", "bot"]
     assert messages[-1]["id"] == answer["id"]
 
@@ -58,7 +58,7 @@ async def test_a_reader_who_comes_back_gets_only_what_was_missed(wire: httpx.Asy
     talk = await open_talk(wire)
     first = await talk.say("sportello elp")
     second = await talk.say("isee")
-    missed = await asyncio.wait_for(listen(talk, 2, **{"last-event-id": str(first["id"])}), 5)
+    missed = await asyncio.wait_for(listen(talk, 2, **{"last-event-id": str(first["id"])}), 30)
     assert [message["author"] for message in missed] == ["person", "bot"]
     assert missed[-1]["id"] == second["id"]
 
@@ -66,7 +66,7 @@ async def test_a_reader_who_comes_back_gets_only_what_was_missed(wire: httpx.Asy
 @pytest.mark.parametrize("seen", ["x", "-1", "9" * 30, ""])
 async def test_a_broken_event_id_starts_from_the_beginning(wire: httpx.AsyncClient, seen: str) -> None:
     talk = await open_talk(wire)
-    (first,) = await asyncio.wait_for(listen(talk, 1, **{"last-event-id": seen}), 5)
+    (first,) = await asyncio.wait_for(listen(talk, 1, **{"last-event-id": seen}), 30)
     assert first["author"] == "bot"
 
 
@@ -80,5 +80,5 @@ async def test_a_stream_ends_when_its_conversation_is_erased(wire: httpx.AsyncCl
     listening = asyncio.create_task(until_gone())
     await asyncio.sleep(0.1)
     await talk.http.delete(talk.path, headers=talk.headers)
-    lines = await asyncio.wait_for(listening, 25)
+    lines = await asyncio.wait_for(listening, 30)
     assert "event: gone" in lines

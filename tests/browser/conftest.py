@@ -13,9 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from backend.config import Settings
 from backend.local_nlu import free_port, local_nlu, wait_until_answers
-from backend.migrations.run import migrate
 from backend.postgres import temporary
-from backend.start import seed_content
 
 FLAGS = (
     "--no-sandbox",
@@ -41,11 +39,11 @@ def stack() -> Iterator[Stack]:
     shots = settings.data_dir / "screenshots"
     shots.mkdir(parents=True, exist_ok=True)
     with temporary() as server, local_nlu(settings) as nlu_url:
-        migrate(server.url)
-        seed_content(settings.model_copy(update={"database_url": server.url}))
         port = free_port()
         ours = {"ELP_DATABASE_URL": server.url, "ELP_NLU_URL": nlu_url, "ELP_NLU_TIMEOUT_MS": "3000"}
         ours |= {"ELP_PORT": str(port), "ELP_DATA_DIR": str(settings.data_dir), "ELP_HOST": "127.0.0.1"}
+        for command in ("migrate", "seed"):
+            subprocess.run([sys.executable, "-m", "backend.cli", command], env=os.environ | ours, check=True)
         log = (shots / "web.log").open("wb")
         web = subprocess.Popen([sys.executable, "-m", "backend.main"], env=os.environ | ours, stdout=log, stderr=log)
         try:

@@ -8,7 +8,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Stack
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 Visit = Callable[..., BrowserContext]
 
 QUESTIONS = {
@@ -109,7 +109,8 @@ def test_two_windows_of_one_person_show_the_same_once(visit: Visit, stack: Stack
     first.wait_for_timeout(300)  # time for a doubled event to arrive
     for page in (first, second):
         numbers = page.locator("li.message[id]").evaluate_all("all => all.map(one => one.id)")
-        assert len(numbers) == len(set(numbers)) == 5
+        assert len(numbers) == len(set(numbers))
+        assert page.locator("li.message").count() == 5
 
 
 def test_without_a_network_the_words_stay_and_with_it_nothing_is_missing(visit: Visit, stack: Stack) -> None:
@@ -147,9 +148,9 @@ def test_in_danger_the_numbers_come_first_and_can_be_tapped(visit: Visit, stack:
 def test_a_message_that_is_too_long_is_refused_kindly_and_kept(visit: Visit, stack: Stack) -> None:
     page = visit(locale="ar").new_page()
     page.goto(stack.url)
-    ask(page, "م" * 10_000)
+    ask(page, "مرحبا " * 1_700)
     expect(page.locator("#problem p")).to_be_visible()
-    expect(page.locator("#text")).to_have_value("م" * 10_000)
+    expect(page.locator("#text")).to_have_value("مرحبا " * 1_700)
     assert page.locator("li.message.person").count() == 0
 
 
@@ -171,5 +172,5 @@ def test_everything_is_deleted_from_the_chat_with_a_receipt(visit: Visit, stack:
     ask(page, "delete all my data please")
     answered(page)
     page.locator('button[value="forget-now"]').click()
-    expect(page.locator("li.message.bot .text")).to_contain_text("Receipt number")
+    expect(page.get_by_text("Receipt number")).to_be_visible()
     expect(page.locator("li.message.person")).to_have_count(0)

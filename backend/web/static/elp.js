@@ -50,7 +50,8 @@
   });
 
   document.body.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful) {
+    const status = event.detail.xhr ? event.detail.xhr.status : 0;
+    if (status >= 200 && status < 300) {
       problem.replaceChildren();
       if (event.detail.elt === compose) {
         text.value = "";
@@ -69,8 +70,6 @@
 
   new MutationObserver((changes) => {
     const added = changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.nodeType === Node.ELEMENT_NODE);
-    const welcome = log.querySelector("li.message:not([id])");
-    if (welcome && log.querySelector("li.message[id]")) welcome.remove();
     if (added.length) reveal(added.at(-1).classList.contains("bot") ? added.at(-1) : added[0]);
   }).observe(log, { childList: true });
 
