@@ -12,10 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backend.conversations import Access, StoredMessage, erase_messages, reply_payload, token_hash
-from backend.db import NEW_MESSAGE, Sessions, retried
+from backend.db import NEW_MESSAGE, retried
 from backend.errors import EmptyMessage, NotFound, TooLong
 from bot.dialogue import Actions, respond
 from bot.turn import DialogueState, Incoming, Reply, Turn
@@ -41,7 +41,6 @@ class Chat:
     """What receiving a message needs; opened once for each process."""
 
     engine: AsyncEngine
-    sessions: Sessions
     understander: Understander
     actions: Actions
 
@@ -119,7 +118,9 @@ async def store(engine: AsyncEngine, conversation_id: UUID, key: bytes, sent: Se
     payload = {} if sent.choice is None else {"choice": sent.choice}
     ids = {"conversation": conversation_id, "external_id": sent.external_id}
     values = {**ids, "key": key, "text": sent.text, "payload": json.dumps(payload)}
-    async with engine.begin() as connection:
+    # One statement is a transaction by itself: it saves saying so, twice, for every message.
+    async with engine.connect() as plain:
+        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
         row = (await connection.execute(_STORE, values)).one_or_none()
         if row is None:
             raise NotFound
@@ -138,8 +139,7 @@ async def finish_turn(chat: Chat, stored: Stored) -> Answered:
     understanding = await chat.understander.understand(incoming)
 
     async def decide() -> Answered:
-        async with chat.sessions.begin() as session:
-            connection = await session.connection()
+        async with chat.engine.begin() as connection:
             now = (await connection.execute(_LOCK, {"message": message.id})).one_or_none()
             if now is None:  # erased meanwhile
                 raise NotFound
@@ -147,7 +147,7 @@ async def finish_turn(chat: Chat, stored: Stored) -> Answered:
             if now.answered_at is not None or now.state != "BOT":
                 return Answered(await _messages_of_turn(connection, message.id), now.state)
             turn = Turn(_in(incoming, now.language), understanding, DialogueState.from_json(now.dialogue))
-            return await _answer(session, stored, respond(turn, chat.actions))
+            return await _answer(connection, stored, respond(turn, chat.actions))
 
     return await retried(decide)
 
@@ -179,15 +179,14 @@ _ANSWER = text(
 )
 
 
-async def _answer(session: AsyncSession, stored: Stored, reply: Reply) -> Answered:
+async def _answer(connection: AsyncConnection, stored: Stored, reply: Reply) -> Answered:
     conversation_id, message = stored.access.id, stored.message
     if reply.erase:
-        await erase_messages(session, conversation_id, reply.language)
-        return Answered(await _all_messages(await session.connection(), conversation_id), "BOT")
+        await erase_messages(connection, conversation_id, reply.language)
+        return Answered(await _all_messages(connection, conversation_id), "BOT")
     payload = reply_payload(reply)
     values = {"conversation": conversation_id, "message": message.id, "language": reply.language, "text": reply.text}
     values |= {"payload": json.dumps(payload), "dialogue": json.dumps(reply.state.to_json())}
-    connection = await session.connection()
     row = (await connection.execute(_ANSWER, values)).one()
     await _keep_what_was_learnt(connection, conversation_id, reply)
     told = StoredMessage(row.id, "bot", reply.language, reply.text, None, payload, row.created_at)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, delete, func, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from backend.db import NEW_MESSAGE, Sessions, retried
 from backend.errors import NotFound, Unauthorized, UnknownLanguage
@@ -18,6 +18,8 @@ from bot.dialogue import welcome
 from bot.phrases import SPOKEN, say
 from bot.turn import Reply
 
+Writer = AsyncSession | AsyncConnection
+"""Whoever has a transaction open."""
 _COLUMNS = (
     Message.id,
     Message.author,
@@ -179,7 +181,7 @@ async def erase_conversation(sessions: Sessions, conversation_id: UUID, token: s
     return await retried(work)
 
 
-async def erase_messages(session: AsyncSession, conversation_id: UUID, language: str) -> None:
+async def erase_messages(session: Writer, conversation_id: UUID, language: str) -> None:
     """The person goes on talking in an empty conversation, with the receipt as its first message."""
     await session.execute(delete(Feedback).where(Feedback.conversation_id == conversation_id))
     await session.execute(delete(Message).where(Message.conversation_id == conversation_id))
@@ -189,20 +191,20 @@ async def erase_messages(session: AsyncSession, conversation_id: UUID, language:
     await _say(session, conversation_id, Reply(language, say(language, "forget.done", receipt=receipt), "forget"))
 
 
-async def _say(session: AsyncSession, conversation_id: UUID, reply: Reply) -> None:
+async def _say(session: Writer, conversation_id: UUID, reply: Reply) -> None:
     """A bot message that answers no message of the person."""
     values = {"conversation_id": conversation_id, "author": "bot", "language": reply.language, "text": reply.text}
     await session.execute(insert(Message).values(**values, payload=reply_payload(reply)))
     await notify(session, conversation_id)
 
 
-async def _receipt(session: AsyncSession) -> str:
+async def _receipt(session: Writer) -> str:
     number = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4).upper()}"
     await session.execute(insert(Receipt).values(id=number))
     return number
 
 
-async def notify(session: AsyncSession, conversation_id: UUID) -> None:
+async def notify(session: Writer, conversation_id: UUID) -> None:
     await session.execute(_NOTIFY, {"id": str(conversation_id)})
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -51,6 +52,9 @@ class Shelf:
         if version != self.version:
             self.library = await load_library(self.sessions, self.cache)
             self.version = version
+            # The library lives as long as the process: the garbage collector need not walk through it again and again.
+            gc.collect()
+            gc.freeze()
 
     def changed(self) -> None:
         self._stale.set()
@@ -114,11 +118,12 @@ async def open_services(settings: Settings, *, with_library: bool = True) -> Asy
         sessions=sessions,
         shelf=shelf,
         parser=parser,
-        chat=Chat(engine, sessions, Understander(lambda: shelf.library, parser), shelf),
+        chat=Chat(engine, Understander(lambda: shelf.library, parser), shelf),
         hub=hub,
     )
     tasks = [asyncio.create_task(hub.listen())]
     if with_library:
+        await asyncio.to_thread(services.chat.understander.warm_up)
         tasks.append(asyncio.create_task(shelf.keep_fresh()))
         shelf.changed()
     try:

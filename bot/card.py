@@ -116,7 +116,16 @@ def _rows(entry: Entry, text: Text, *, language: str, state: Opening | None, var
         return tuple(one for one in rows if one.key in FACET_ROWS[asked])
     if variant == "simple":
         return tuple(one for one in rows if one.key in ("danger", "open", "where", "when", "phone", "map"))
-    return rows
+    return _together(rows, language)
+
+
+def _together(rows: tuple[Row, ...], language: str) -> tuple[Row, ...]:
+    """What is not known stands in one line at the end, not in four lines that say the same."""
+    unknown = [row for row in rows if not row.known]
+    if len(unknown) < 2:
+        return rows
+    label = join(language, [row.label for row in unknown])
+    return (*(row for row in rows if row.known), Row("unknown", label, unknown[0].values, known=False))
 
 
 def _danger(facts: Facts, language: str) -> Row | None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from bot import phrases
 from bot.buttons import TOPICS, answer_buttons, button, entry_buttons, topic_buttons
+from bot.language import named
 from bot.phrases import KNOWN, SPOKEN, say
 from bot.turn import FACETS, Choice, DialogueState, EmergencyLine, Intent, Reply, Turn
 from knowledge_base.entry import Entry
@@ -104,7 +105,7 @@ class _Turn:
             return None
         intent = guess.intent
         if intent is Intent.CHANGE_LANGUAGE:
-            wanted = guess.language or self.turn.understanding.named_language
+            wanted = guess.language or named(self.turn.incoming.text)
             return self._change_language(wanted) if wanted else self._languages()
         if intent in SMALL_TALK:
             return self._small_talk(intent)

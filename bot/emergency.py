@@ -63,12 +63,17 @@ _HEAP = re.compile("([\u0300-\u036f])[\u0300-\u036f]+")  # sorting thousands of 
 _TOKEN = re.compile(rf"[\w{_INDIC}]+(?:'[\w{_INDIC}]+)*|[.?!;\n][.?!;\s]*")
 
 
-def _fold(text: str) -> str:
-    """Further than search goes: letters that sound alike are one, and so are double letters."""
+def _letters(text: str) -> str:
+    """Further than search goes: letters that sound alike are one."""
     if len(text) > _LONGEST:
         text = text[: _LONGEST // 2] + "\n" + text[-_LONGEST // 2 :]
     text = normalise(_HEAP.sub(r"\1", text).translate(_APOSTROPHES)).translate(_SAME_LETTER)[:_LONGEST]
-    return _CHINESE.sub(r" \g<0> ", _TWICE.sub(r"\1", text))
+    return _CHINESE.sub(r" \g<0> ", text)
+
+
+def _fold(text: str) -> str:
+    """Double letters, which are misspelled more than anything else, are written once."""
+    return _TWICE.sub(r"\1", _letters(text))
 
 
 def _spell(word: str) -> str:
@@ -102,7 +107,7 @@ def _places(text: str) -> dict[str, int]:
 
 
 _BY_EAR = (
-    ("ch", "s"), ("sh", "s"), ("kh", "h"), ("gh", "g"), ("th", "t"), ("dh", "d"), ("dj", "j"), ("q", "k"), ("c", "k"),
+    ("ch", "s"), ("sh", "s"), ("kh", "x"), ("gh", "g"), ("th", "t"), ("dh", "d"), ("dj", "j"), ("q", "k"), ("c", "k"),
     ("p", "b"), ("h ", " "),
 )  # fmt: skip
 _VOWELS = "aeiouyw"
@@ -137,6 +142,8 @@ _KEY = 3
 """Letters that a beginning, an ending or a word compared by ear has at least."""
 _FUZZY = 6
 """Letters a word of a phrase must have for a typo to be forgiven."""
+_STARTS = {">": ("", "ي", "ت", "بي", "كي"), "+": (), "=": ("", "ال")}
+"""What Arabic puts before a word, which counts among its letters."""
 _ARABIC_PREFIXES = ("و", "ف", "ال", "وال", "بال", "لل", "ولل", "عال")
 
 Atom = tuple[str, ...]
@@ -152,7 +159,7 @@ def _forms(word: str) -> list[str]:
     return [word, *rest]
 
 
-def _inside(word: str, index: Mapping[str, list[tuple[str, int]]]) -> set[int]:
+def _inside(word: str, index: Mapping[str, set[tuple[str, int]]]) -> set[int]:
     found: set[int] = set()
     for at in range(len(word) - _KEY + 1):
         for part, number in index.get(word[at : at + _KEY], ()):
@@ -167,33 +174,34 @@ class _Vocabulary:
     def __init__(self) -> None:
         self._exact: dict[str, set[int]] = defaultdict(set)
         self._by_ear: dict[str, set[int]] = defaultdict(set)
-        self._starts: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        self._ends: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        self._inside: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        self._inside_by_ear: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        self._near: dict[str, list[tuple[str, bool, int]]] = defaultdict(list)
+        self._starts: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        self._ends: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        self._inside: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        self._inside_by_ear: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        self._near: dict[str, set[tuple[str, bool, int]]] = defaultdict(set)
         self.not_typos: set[str] = set()
         self.find = lru_cache(maxsize=50_000)(self._find)
 
-    def add(self, word: str, number: int, *, letters: int) -> None:
-        """`letters`: the length before double letters were written once."""
+    def add(self, word: str, number: int, raw: str) -> None:
+        """`raw`: the word before double letters were written once."""
         mark, word = word[0], word[1:]
-        if mark == ">":
-            self._ends[word[-_KEY:]].append((word, number))
-            return
-        if mark in "+@":
-            index = self._inside if mark == "+" else self._inside_by_ear
-            index[word[:_KEY]].append((word, number))
-            return
-        if mark == "<":
-            self._starts[word[:_KEY]].append((word, number))
+        if mark in "<>+@":
+            index = {"<": self._starts, ">": self._ends, "+": self._inside, "@": self._inside_by_ear}[mark]
+            index[word[-_KEY:] if mark == ">" else word[:_KEY]].add((word, number))
         else:
             self._exact[word].add(number)
         if mark == "~" and len((sound := _by_ear([word])[0]).strip("a")) >= _KEY:
             self._by_ear[sound].add(number)
-        if letters >= _FUZZY and len(word) >= _FUZZY - (mark != "<"):
-            for key in {word[:5], *(word[:at] + word[at + 1 : 6] for at in range(6))}:
-                self._near[key].append((word, mark == "<", number))
+        for start in _STARTS.get(mark, ("",)) if "\u0600" <= word[0] <= "\u06ff" else ("",) * (mark not in ">+@"):
+            self._forgive(start + word, start + raw, number, prefix=mark == "<")
+
+    def _forgive(self, word: str, raw: str, number: int, *, prefix: bool) -> None:
+        """Typos in long words. One inside a double letter is seen only where it is still double."""
+        if len(raw) < _FUZZY or len(word) < _FUZZY - (not prefix):
+            return
+        for spelling in {word, raw}:
+            for key in {spelling[:5], *(spelling[:at] + spelling[at + 1 : 6] for at in range(6))}:
+                self._near[key].add((spelling, prefix, number))
 
     def _find(self, word: str, sound: str) -> set[int]:
         found: set[int] = set()
@@ -294,6 +302,7 @@ class _Rules:
         self._vocabulary = _Vocabulary()
         self._phrases: dict[int, tuple[int, ...]] = {}
         self._atoms: dict[Atom, int] = {}
+        self._read_before: dict[tuple[str, bool], int] = {}
         self._elements: dict[frozenset[int], int] = {}
         patterns = [pattern for path in paths for pattern in self._read(path)]
         self._elements_of: dict[int, list[int]] = defaultdict(list)
@@ -385,19 +394,17 @@ class _Rules:
                 yield Pattern(kind, tuple(elements), tuple(gaps[1:]), line.source)
 
     def _atom(self, spec: str, by_ear: bool) -> int:
+        if (spec, by_ear) in self._read_before:
+            return self._read_before[spec, by_ear]
         words = [word for part in re.split("[_-]", spec) for word in _marked(part, by_ear)]
-        numbers = tuple(self._atom_of_word(word, letters) for word, letters in words)
-        if len(numbers) == 1:
-            return numbers[0]
+        numbers = tuple(self._atoms.setdefault((word,), len(self._atoms)) for word, _ in words)
+        for number, (word, raw) in zip(numbers, words, strict=True):
+            self._vocabulary.add(word, number, raw)
         atom = self._atoms.setdefault(tuple(word for word, _ in words), len(self._atoms))
-        self._phrases[atom] = numbers
+        if len(numbers) > 1:
+            self._phrases[atom] = numbers
+        self._read_before[spec, by_ear] = atom
         return atom
-
-    def _atom_of_word(self, word: str, letters: int) -> int:
-        if (word,) not in self._atoms:
-            self._atoms[(word,)] = len(self._atoms)
-            self._vocabulary.add(word, self._atoms[(word,)], letters=letters)
-        return self._atoms[(word,)]
 
 
 def _alternatives(spec: str, lists: Mapping[str, list[str]]) -> Iterator[str]:
@@ -420,22 +427,27 @@ def _with_and_without(specs: list[str]) -> Iterator[list[str]]:
     yield from _with_and_without(specs[:at] + specs[at + 1 :])
 
 
-def _marked(part: str, by_ear: bool) -> Iterator[tuple[str, int]]:
-    """The words of a phrase as messages are spelled, marked as in `Atom`, with their number of letters."""
+def _marked(part: str, by_ear: bool) -> Iterator[tuple[str, str]]:
+    """The words of a phrase as messages are spelled, marked as in `Atom`; and as they were written."""
     if part in ("^", "$"):
-        yield "=" + part, 1
+        yield "=" + part, part
         return
     bare = part.strip("*")
     by_ear = by_ear and bare.isascii()
-    stars = (part.startswith("*"), part.endswith("*"))
-    mark = {(True, False): ">", (False, True): "<", (True, True): "@" if by_ear else "+"}.get(stars, "~" if by_ear else "=")
-    words = [_spell(_TWICE.sub(r"\1", token.replace("'", ""))) for token in _TOKEN.findall(_fold(bare))]
-    if mark == "@":
-        words = [_by_ear([word])[0].strip("a") for word in words]
-    if not words or (any(stars) and len(words[0]) < _KEY):
-        raise ValueError(f"{part!r} has too few letters")
-    for word in words:
-        yield mark + word, len(bare.removeprefix("ال"))
+    whole = "~" if by_ear else "="
+    mark = {(True, False): ">", (False, True): "<", (True, True): "@" if by_ear else "+"}.get(
+        (part.startswith("*"), part.endswith("*")), whole
+    )
+    raws = [_spell(token.replace("'", "")) for token in _TOKEN.findall(_letters(bare))]
+    for raw in raws:
+        word = _TWICE.sub(r"\1", raw)
+        if mark == "@":
+            word = _by_ear([word])[0].strip("a")
+        if mark != whole and len(word) < _KEY:
+            raise ValueError(f"{part!r} has too few letters")
+        yield mark + word, raw.removeprefix("ال")
+    if not raws:
+        raise ValueError(f"{part!r} has no letters")
 
 
 def _by_rarest(patterns: Iterable[Pattern]) -> Mapping[int, list[Pattern]]:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
@@ -37,14 +38,24 @@ def _identifier() -> LanguageIdentifier:
     return identifier
 
 
+@cache
+def _script(letter: str) -> str:
+    return unicodedata.name(letter, "").split(" ")[0]
+
+
+def warm_up() -> None:
+    _identifier()
+    _names()
+
+
 def script_of(text: str) -> str | None:
     """The Unicode script most letters belong to, by the first word of their names; None without letters."""
-    counts: dict[str, int] = {}
-    for letter in text[:2000]:
-        if letter.isalpha():
-            name = unicodedata.name(letter, "").split(" ")[0]
-            counts[name] = counts.get(name, 0) + 1
-    return max(counts, key=lambda name: counts[name]) if counts else None
+    letters = [letter for letter in text[:2000] if letter.isalpha()]
+    if not letters:
+        return None
+    if text.isascii():
+        return "LATIN"
+    return Counter(map(_script, letters)).most_common(1)[0][0]
 
 
 def looks_arabizi(text: str) -> bool:
@@ -80,11 +91,10 @@ def suggest(text: str, current: str) -> str | None:
 
     Never on fewer than three words; Chinese, written without spaces, counts letters instead.
     """
-    found = detect(text)
-    if found is None or found[0] == current or found[1] < _SURE:
+    if len(text.split()) < _FEWEST_WORDS and not (script_of(text) == "CJK" and len(text) >= 2 * _FEWEST_WORDS):
         return None
-    enough = len(text.split()) >= _FEWEST_WORDS or (found[0] == "zh" and len(text) >= 2 * _FEWEST_WORDS)
-    return found[0] if enough else None
+    found = detect(text)
+    return found[0] if found is not None and found[0] != current and found[1] >= _SURE else None
 
 
 @cache

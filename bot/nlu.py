@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import aiohttp
 
 from bot.phrases import KNOWN
 from bot.turn import Guess, Intent
@@ -22,7 +22,9 @@ class RasaClient:
     """One per process; keeps its connections. After repeated failures it leaves the service alone for a while."""
 
     def __init__(self, url: str, *, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s, limits=httpx.Limits(max_connections=32))
+        self._url = f"{url.rstrip('/')}/model/parse"
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._http: aiohttp.ClientSession | None = None
         self._clock = clock
         self._failures = 0
         self._paused_until = 0.0
@@ -36,10 +38,11 @@ class RasaClient:
         if self.paused:
             return None
         try:
-            response = await self._http.post("/model/parse", json={"text": text[:_LONGEST_TEXT]})
-            response.raise_for_status()
-            guess = read_guess(response.json())
-        except (httpx.HTTPError, ValueError, TypeError, KeyError) as error:
+            if self._http is None:  # here and not above: the session belongs to the running loop
+                self._http = aiohttp.ClientSession(timeout=self._timeout, raise_for_status=True)
+            async with self._http.post(self._url, json={"text": text[:_LONGEST_TEXT]}) as response:
+                guess = read_guess(await response.json(content_type=None))
+        except (aiohttp.ClientError, TimeoutError, ValueError, TypeError, KeyError) as error:
             self._failed(error)
             return None
         self._recovered()
@@ -58,7 +61,8 @@ class RasaClient:
         self._failures = 0
 
     async def close(self) -> None:
-        await self._http.aclose()
+        if self._http is not None:
+            await self._http.close()
 
 
 def read_guess(answer: Any) -> Guess | None:

@@ -81,7 +81,6 @@ class Understanding:
     emergency: Emergency | None = None
     guess: Guess | None = None
     found: SearchResult | None = None
-    named_language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

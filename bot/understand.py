@@ -19,6 +19,11 @@ class Understander:
         self._library = library
         self._parser = parser
 
+    def warm_up(self) -> None:
+        """Reads the rules and models that are otherwise read with the first message; a second or two."""
+        emergency.detect("")
+        language.warm_up()
+
     async def understand(self, incoming: Incoming) -> Understanding:
         """A pressed button is its meaning: nothing is guessed about it."""
         if incoming.choice is not None or not incoming.text:
@@ -29,7 +34,6 @@ class Understander:
             emergency=emergency.detect(incoming.text),
             guess=await self._parser.parse(incoming.text) if self._parser else None,
             found=search(self._library(), incoming, written_in),
-            named_language=language.named(incoming.text),
         )
 
 
@@ -39,8 +43,7 @@ def search(library: Library, incoming: Incoming, written_in: str | None) -> Sear
     best: SearchResult | None = None
     for code in order:
         result = library.index.search(incoming.text, code, place=incoming.place)
-        if result.band is Band.SURE:
+        if result.band is not Band.UNKNOWN:
             return result
-        if best is None or (best.band is Band.UNKNOWN and result.band is Band.UNSURE):
-            best = result
+        best = best or result
     return best

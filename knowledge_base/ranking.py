@@ -51,8 +51,7 @@ class TextScore:
         possible = float(self._rarity[query.ids].sum()) + query.unseen * self._unseen
         if not query.ids.size:
             return np.zeros(self._texts, np.float32)
-        found: Scores = self._weights[query.ids].sum(axis=0)
-        return found / np.float32(possible)
+        return sum_of_rows(self._weights, query.ids) / np.float32(possible)
 
     def score_known(self, queries: Matrix, counts: Matrix, owners: NDArray[np.intp]) -> Scores:
         """Scores of questions that texts were built from, as if they had not been: shape (queries, texts).
@@ -78,6 +77,20 @@ class TextScore:
         possible = np.bincount(of_query, rarity, minlength=len(owners))
         normalised: Scores = (scores / np.maximum(possible, 1e-6)[:, None]).astype(np.float32)
         return normalised
+
+
+def sum_of_rows(matrix: Matrix, rows: NDArray[np.int32], weights: Scores | None = None) -> Scores:
+    """The (weighted) sum of some rows of a sparse matrix, shape (columns,).
+
+    The same as `weights @ matrix[rows]`, without building the matrix in between: that took half the time of a search.
+    """
+    starts = matrix.indptr[rows]
+    lengths = matrix.indptr[rows + 1] - starts
+    ends = np.cumsum(lengths)
+    places = np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1])
+    values = matrix.data[places] if weights is None else matrix.data[places] * np.repeat(weights, lengths)
+    summed: Scores = np.bincount(matrix.indices[places], values, minlength=matrix.shape[1]).astype(np.float32)
+    return summed
 
 
 class Likeness:
@@ -119,7 +132,7 @@ class Likeness:
         chosen = np.concatenate(ids)
         if not chosen.size:
             return np.zeros(self._by_feature.shape[1], np.float32)
-        cosine: Scores = self._by_feature[chosen].T @ np.concatenate(values)
+        cosine = sum_of_rows(self._by_feature, chosen, np.concatenate(values))
         return cosine / np.float32(np.sqrt(len(self._rarity)))
 
     def finish(self) -> None:

@@ -1,7 +1,7 @@
 """Import-only stand-ins for packages that Rasa imports on start and an intent classifier never calls.
 
-Rasa 3.6 imports TensorFlow, fifteen chat platforms and six databases before it parses its first word.
-They are left out of the lock file (`override-dependencies` in pyproject.toml): 2.0 GB less on disk and
+Rasa 3.6 imports TensorFlow, nine chat platforms and seven stores and brokers before it parses its first word.
+They are left out of the lock file (`override-dependencies` in pyproject.toml): 2.1 GB less on disk and
 8 s less on every start. What remains are the import statements. Rasa's own code is not touched.
 
 A stand-in lets a module be imported, a class be inherited from and a type be named in an annotation. To

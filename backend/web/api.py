@@ -26,7 +26,7 @@ from bot.phrases import SPOKEN
 PAGE = 20
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 

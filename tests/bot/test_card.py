@@ -60,10 +60,14 @@ def test_a_phone_can_be_tapped(entries: dict[str, Entry]) -> None:
 
 
 def test_what_nobody_knows_is_said_and_never_guessed(entries: dict[str, Entry]) -> None:
-    row = card_of(entries["sportello-elp"]).row("phone")
+    row = card_of(entries["sportello-elp"]).row("unknown")
     assert row is not None
+    assert row.label == "Costo e Telefono"
     assert not row.known
     assert "Chiedi" in row.values[0]
+    asked = card_of(entries["sportello-elp"], variant="facet:phone").row("phone")
+    assert asked is not None
+    assert not asked.known
 
 
 def test_days_without_hours_say_that_the_hours_are_not_known(entries: dict[str, Entry]) -> None:

@@ -97,7 +97,7 @@ async def test_after_three_failures_it_is_left_alone_and_the_log_says_so_once(ra
         assert await asked.parse("ciao") is not None
         assert not asked.paused
     assert [record.message.split(":")[0] for record in caplog.records] == [
-        "NLU does not answer (HTTPStatusError)",
+        "NLU does not answer (ClientResponseError)",
         "NLU answers again",
     ]
 
