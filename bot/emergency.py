@@ -68,27 +68,26 @@ def _letters(text: str) -> str:
     if len(text) > _LONGEST:
         text = text[: _LONGEST // 2] + "\n" + text[-_LONGEST // 2 :]
     text = normalise(_HEAP.sub(r"\1", text).translate(_APOSTROPHES)).translate(_SAME_LETTER)[:_LONGEST]
-    return _CHINESE.sub(r" \g<0> ", text)
+    return _CHINESE.sub(r" \g<0> ", text) if _CHINESE.search(text) else text
 
 
-def _fold(text: str) -> str:
-    """Double letters, which are misspelled more than anything else, are written once."""
-    return _TWICE.sub(r"\1", _letters(text))
-
-
-def _spell(word: str) -> str:
+def _figures(word: str) -> str:
     """Latin-script Arabic writes letters as digits; figures stay figures."""
-    if word.isalpha() or word.isdigit():
-        return word[:40]
-    digits = any("a" <= letter <= "z" for letter in word)
-    return _TWICE.sub(r"\1", word.translate(_LETTER_DIGITS))[:40] if digits else word[:40]
+    mixed = not (word.isalpha() or word.isdigit()) and any("a" <= letter <= "z" for letter in word)
+    return (word.translate(_LETTER_DIGITS) if mixed else word)[:40]
+
+
+@lru_cache(maxsize=50_000)
+def _spell(word: str) -> str:
+    """Double letters, which are misspelled more than anything else, are written once."""
+    return _TWICE.sub(r"\1", _figures(word))
 
 
 def _places(text: str) -> dict[str, int]:
     """Every word with its places as bits. A word with an apostrophe counts as its parts and as one word."""
     places: dict[str, int] = defaultdict(int)
     places["^"] = position = 1
-    for token in _TOKEN.findall(_fold(text)):
+    for token in _TOKEN.findall(_letters(text)):
         position <<= 1
         if token[0] in ".?!;\n":
             continue
@@ -101,7 +100,7 @@ def _places(text: str) -> dict[str, int]:
             whole |= position
             position <<= 1
         position >>= 1
-        places[_spell(_TWICE.sub(r"\1", "".join(parts)))] |= whole
+        places[_spell("".join(parts))] |= whole
     places["$"] |= position << 1
     return places
 
@@ -252,6 +251,8 @@ class Pattern:
         """Where the phrase can have come to, element by element; the last one is 0 when it does not occur."""
         reached = [masks.get(self.elements[0], 0)]
         for element, gap in zip(self.elements[1:], self.gaps, strict=True):
+            if not reached[-1]:
+                return [0]
             reached.append(_window(reached[-1], gap + 1) & masks.get(element, 0))
         return reached
 
@@ -259,6 +260,8 @@ class Pattern:
         """Places of all the words of all its occurrences."""
         reached = self.ends(masks)
         covered = here = reached[-1]
+        if not here:
+            return 0
         for before, gap in zip(reached[-2::-1], self.gaps[::-1], strict=True):
             width = gap + 1
             here = before & (_window(here, width) >> (width + 1))
@@ -303,47 +306,45 @@ class _Rules:
         self._phrases: dict[int, tuple[int, ...]] = {}
         self._atoms: dict[Atom, int] = {}
         self._read_before: dict[tuple[str, bool], int] = {}
+        self._lists: dict[tuple[str, str, bool], tuple[int, frozenset[int]]] = {}
         self._elements: dict[frozenset[int], int] = {}
         patterns = [pattern for path in paths for pattern in self._read(path)]
-        self._elements_of: dict[int, list[int]] = defaultdict(list)
-        for atoms, element in self._elements.items():
-            for atom in atoms:
-                self._elements_of[atom].append(element)
+        self._lists_of = _members(self._lists.values())
+        self._elements_of = _members((element, atoms) for atoms, element in self._elements.items())
         used = Counter(part for parts in self._phrases.values() for part in parts)
-        self._phrases_of: dict[int, list[int]] = defaultdict(list)
-        for phrase, parts in self._phrases.items():
-            self._phrases_of[min(parts, key=lambda part: used[part])].append(phrase)
+        rarest = {phrase: min(parts, key=used.__getitem__) for phrase, parts in self._phrases.items()}
+        self._phrases_of = _members((phrase, (part,)) for phrase, part in rarest.items())
         self._alarms = _by_rarest([pattern for pattern in patterns if pattern.kind])
         self._look_alikes = _by_rarest([pattern for pattern in patterns if not pattern.kind])
 
     def matches(self, text: str) -> list[Pattern]:
-        """The phrases of danger in a text, after the words of look-alikes have been taken out."""
+        """The phrases of danger in a text, when the words of look-alikes have been taken out."""
         places = _places(text)
-        words = list(places)
+        words = [word for word in places if word]
         known = {
             word: found
             for word, sound in zip(words, _by_ear(words), strict=True)
-            if word and (found := self._vocabulary.find(word, sound))
+            if (found := self._vocabulary.find(word, sound))
         }
         masks = self._element_masks(known, places)
+        alarms = [pattern for pattern in _candidates(self._alarms, masks) if pattern.ends(masks)[-1]]
         covered = 0
-        for pattern in _candidates(self._look_alikes, masks):
+        for pattern in _candidates(self._look_alikes, masks) if alarms else ():
             covered |= pattern.covers(masks)
-        if covered:
+        # A phrase of several words may go on past the place where it was reached.
+        sure = [pattern for pattern in alarms if not covered or not covered & _window(pattern.covers(masks) >> 1, 6)]
+        kinds = {pattern.kind for pattern in sure}
+        if doubtful := [pattern for pattern in alarms if pattern.kind not in kinds]:
             masks = self._element_masks(known, {word: mask & ~covered for word, mask in places.items()})
-        return [pattern for pattern in _candidates(self._alarms, masks) if pattern.ends(masks)[-1]]
+            sure += [pattern for pattern in doubtful if pattern.ends(masks)[-1]]
+        return sure
 
-    def _element_masks(self, known: Mapping[str, set[int]], places: Mapping[str, int]) -> dict[int, int]:
-        words: dict[int, int] = defaultdict(int)
-        for text, numbers in known.items():
-            if mask := places[text]:
-                for number in numbers:
-                    words[number] |= mask
-        masks: dict[int, int] = defaultdict(int)
-        for atom, mask in [*words.items(), *self._phrase_masks(words)]:
-            for element in self._elements_of.get(atom, ()):
-                masks[element] |= mask
-        return masks
+    def _element_masks(self, known: Mapping[str, set[int]], places: Mapping[str, int]) -> Mapping[int, int]:
+        """Where each element of a phrase occurs: from words to phrases of words, to lists, to elements."""
+        atoms = _spread(((places[text], numbers) for text, numbers in known.items()))
+        atoms.update(self._phrase_masks(atoms))
+        atoms.update(_spread((mask, self._lists_of.get(atom, ())) for atom, mask in atoms.items()))
+        return _spread((mask, self._elements_of.get(atom, ())) for atom, mask in atoms.items())
 
     def _phrase_masks(self, words: Mapping[int, int]) -> Iterator[tuple[int, int]]:
         """Alternatives of several words in a row; all their places count, so that both neighbours are next to them."""
@@ -366,11 +367,10 @@ class _Rules:
                     by_ear = {"spelling = by ear": True}[line.text]
                 elif line.section == "words":
                     name, _, words = line.text.partition(" = ")
-                    lists[name] += [part for word in words.split() for part in _alternatives(word, lists)]
+                    lists[name] += words.split()
                 elif line.section == "not typos":
-                    self._vocabulary.not_typos.update(
-                        form for word in _fold(line.text).split() for form in _forms(word)
-                    )
+                    forms = (form for word in line.text.split() for form in _forms(_spell(_letters(word))))
+                    self._vocabulary.not_typos.update(forms)
                 else:
                     yield from self._patterns(line, lists, by_ear)
             except (KeyError, ValueError) as error:
@@ -387,11 +387,22 @@ class _Rules:
                     if spec in _GAPS:
                         gap = _GAPS[spec]
                         continue
-                    atoms = frozenset(self._atom(word, heard) for word in _alternatives(spec, lists))
+                    atoms = frozenset(self._alternative(part, line, lists, heard) for part in spec.split("|"))
                     elements.append(self._elements.setdefault(atoms, len(self._elements)))
                     gaps.append(gap)
                     gap = _GAP
                 yield Pattern(kind, tuple(elements), tuple(gaps[1:]), line.source)
+
+    def _alternative(self, part: str, line: _Line, lists: Mapping[str, list[str]], by_ear: bool) -> int:
+        if not part.startswith("@"):
+            return self._atom(part, by_ear)
+        key = (line.source.partition(":")[0], part, by_ear)
+        if key not in self._lists:
+            if part[1:] not in lists:
+                raise ValueError(f"no list {part}")
+            atoms = frozenset(self._atom(word, by_ear) for word in lists[part[1:]])
+            self._lists[key] = (self._atoms.setdefault((str(key),), len(self._atoms)), atoms)
+        return self._lists[key][0]
 
     def _atom(self, spec: str, by_ear: bool) -> int:
         if (spec, by_ear) in self._read_before:
@@ -407,14 +418,23 @@ class _Rules:
         return atom
 
 
-def _alternatives(spec: str, lists: Mapping[str, list[str]]) -> Iterator[str]:
-    for part in spec.split("|"):
-        if part.startswith("@"):
-            if part[1:] not in lists:
-                raise ValueError(f"no list {part}")
-            yield from lists[part[1:]]
-        else:
-            yield part
+def _members(groups: Iterable[tuple[int, Iterable[int]]]) -> Mapping[int, list[int]]:
+    """The groups each member is in."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for group, members in groups:
+        for member in members:
+            found[member].append(group)
+    return found
+
+
+def _spread(masks: Iterable[tuple[int, Iterable[int]]]) -> dict[int, int]:
+    """Every mask to all its groups."""
+    found: dict[int, int] = defaultdict(int)
+    for mask, groups in masks:
+        if mask:
+            for group in groups:
+                found[group] |= mask
+    return found
 
 
 def _with_and_without(specs: list[str]) -> Iterator[list[str]]:
@@ -438,9 +458,9 @@ def _marked(part: str, by_ear: bool) -> Iterator[tuple[str, str]]:
     mark = {(True, False): ">", (False, True): "<", (True, True): "@" if by_ear else "+"}.get(
         (part.startswith("*"), part.endswith("*")), whole
     )
-    raws = [_spell(token.replace("'", "")) for token in _TOKEN.findall(_letters(bare))]
+    raws = [_figures(token.replace("'", "")) for token in _TOKEN.findall(_letters(bare))]
     for raw in raws:
-        word = _TWICE.sub(r"\1", raw)
+        word = _spell(raw)
         if mark == "@":
             word = _by_ear([word])[0].strip("a")
         if mark != whole and len(word) < _KEY:
