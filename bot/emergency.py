@@ -154,8 +154,8 @@ def _forms(word: str) -> list[str]:
     """The word, and in Arabic script the word without "and", "the", "with the", "to the"."""
     if not "\u0600" <= word[0] <= "\u06ff":
         return [word]
-    rest = [word[len(start) :] for start in _ARABIC_PREFIXES if word.startswith(start) and len(word) > len(start) + 2]
-    return [word, *rest]
+    rest = [word[len(start) :] for start in _ARABIC_PREFIXES if word.startswith(start)]
+    return [word, *(form for form in rest if len(form) > 2 or word[0] == "و" and len(form) == 2)]
 
 
 def _inside(word: str, index: Mapping[str, set[tuple[str, int]]]) -> set[int]:
@@ -380,17 +380,19 @@ class _Rules:
         kind = "" if line.text.startswith("!") else line.section
         for parts in permutations(line.text.removeprefix("!").split(" & ")):
             for specs in _with_and_without(" & ".join(parts).split()):
-                elements, gaps, gap = [], [], _GAP
+                elements: list[int] = []
+                gaps: list[int] = []
+                gap: int | None = None
                 # By ear "I took" and "she took" are the same: not for look-alikes, nor for a single word.
                 heard = by_ear and bool(kind) and len([spec for spec in specs if spec not in _GAPS]) > 1
                 for spec in specs:
                     if spec in _GAPS:
-                        gap = _GAPS[spec]
+                        gap = max(gap or 0, _GAPS[spec])
                         continue
                     atoms = frozenset(self._alternative(part, line, lists, heard) for part in spec.split("|"))
                     elements.append(self._elements.setdefault(atoms, len(self._elements)))
-                    gaps.append(gap)
-                    gap = _GAP
+                    gaps.append(_GAP if gap is None else gap)
+                    gap = None
                 yield Pattern(kind, tuple(elements), tuple(gaps[1:]), line.source)
 
     def _alternative(self, part: str, line: _Line, lists: Mapping[str, list[str]], by_ear: bool) -> int:

@@ -74,7 +74,7 @@ def documents_of(entry: Entry) -> list[Document]:
             questions=text.questions,
             places=frozenset(entry.facts.area),
         )
-        for language, text in entry.texts.items()
+        for language, text in sorted(entry.texts.items())
     ]
 
 

@@ -79,11 +79,19 @@ class TextScore:
         return normalised
 
 
+MANY_COLUMNS = 5_000
+
+
 def sum_of_rows(matrix: Matrix, rows: NDArray[np.int32], weights: Scores | None = None) -> Scores:
     """The (weighted) sum of some rows of a sparse matrix, shape (columns,).
 
-    The same as `weights @ matrix[rows]`, without building the matrix in between: that took half the time of a search.
+    The same as `weights @ matrix[rows]`. Over few columns most of that is building the matrix in between, half the time
+    of a search; over many it is quicker all the same.
     """
+    if matrix.shape[1] > MANY_COLUMNS:
+        chosen = matrix[rows]
+        many: Scores = chosen.sum(axis=0) if weights is None else chosen.T @ weights
+        return many
     starts = matrix.indptr[rows]
     lengths = matrix.indptr[rows + 1] - starts
     ends = np.cumsum(lengths)
