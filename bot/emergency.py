@@ -155,7 +155,7 @@ def _forms(word: str) -> list[str]:
     if not "\u0600" <= word[0] <= "\u06ff":
         return [word]
     rest = [word[len(start) :] for start in _ARABIC_PREFIXES if word.startswith(start)]
-    return [word, *(form for form in rest if len(form) > 2 or word[0] == "و" and len(form) == 2)]
+    return [word, *(form for form in rest if len(form) > 2 or (word[0] == "و" and len(form) == 2))]
 
 
 def _inside(word: str, index: Mapping[str, set[tuple[str, int]]]) -> set[int]:
