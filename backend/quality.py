@@ -15,7 +15,6 @@ from bot.nlu import RasaClient
 from bot.phrases import SPOKEN
 from bot.turn import DialogueState, Incoming, Reply, Turn
 from bot.understand import Parser, Understander
-from knowledge_base.entry import Entry
 from knowledge_base.files import load_content
 from knowledge_base.library import Library
 
@@ -59,29 +58,13 @@ def _kind(expect: dict[str, Any]) -> str:
     return next(kind for key, kind in keys.items() if key in expect)
 
 
-class _Shelf:
-    """The library as a dialogue sees it."""
-
-    def __init__(self, library: Library) -> None:
-        self.library = library
-
-    def find_entry(self, entry_id: str) -> Entry | None:
-        return self.library.find(entry_id)
-
-    def entries_about(self, category: str) -> tuple[Entry, ...]:
-        return self.library.by_category.get(category, ())
-
-    def desks(self) -> tuple[Entry, ...]:
-        return self.library.desks
-
-
-async def hold(case: Case, shelf: _Shelf, parser: Parser | None) -> Reply:
+async def hold(case: Case, library: Library, parser: Parser | None) -> Reply:
     """The whole conversation of a case; returns the last reply."""
-    understander = Understander(lambda: shelf.library, parser)
+    understander = Understander(lambda: library, parser)
     state, language = DialogueState(), case.language
     for number, text in enumerate(case.turns, 1):
         incoming = Incoming(language, text, message_id=number)
-        reply = respond(Turn(incoming, await understander.understand(incoming), state), shelf)
+        reply = respond(Turn(incoming, await understander.understand(incoming), state), library)
         state, language = reply.state, reply.language
     return reply
 
@@ -102,19 +85,22 @@ def is_right(expect: dict[str, Any], reply: Reply) -> bool:
 
 def is_shown(expect: dict[str, Any], reply: Reply) -> bool:
     """The right entry is the answer or among the suggestions."""
-    offered = {choice.id.removeprefix("entry:") for choice in reply.choices if choice.id.startswith("entry:")}
-    return is_right(expect, reply) or bool(offered & set(expect.get("entries", ())))
+    return is_right(expect, reply) or not set(_offered(reply)).isdisjoint(expect.get("entries", ()))
+
+
+def _offered(reply: Reply) -> list[str]:
+    return [choice.id.removeprefix("entry:") for choice in reply.choices if choice.id.startswith("entry:")]
 
 
 def _said(reply: Reply) -> str:
-    offered = [choice.id for choice in reply.choices if choice.id.startswith("entry:")]
-    return f"{reply.intent} {reply.entry or ''} {' '.join(offered)}".strip()
+    choices = " ".join(f"entry:{entry_id}" for entry_id in _offered(reply))
+    return f"{reply.intent} {reply.entry or ''} {choices}".strip()
 
 
 async def _measure(cases: list[Case], parser: Parser | None, cache: Path, *, show_failures: bool) -> dict[str, Any]:
     content = load_content()
-    shelf = _Shelf(Library.build(content.entries, content.outside, cache=cache))
-    results = [(case, await hold(case, shelf, parser)) for case in cases]
+    library = Library.build(content.entries, content.outside, cache=cache)
+    results = [(case, await hold(case, library, parser)) for case in cases]
     if show_failures:
         for case, reply in results:
             if not is_right(case.expect, reply):

@@ -53,6 +53,8 @@ class Shelf:
             self.library = await load_library(self.sessions, self.cache)
             self.version = version
             # The library lives as long as the process: the garbage collector need not walk through it again and again.
+            # The one it replaces is let go first, or each edit would leave its cycles behind.
+            gc.unfreeze()
             gc.collect()
             gc.freeze()
 
@@ -74,13 +76,13 @@ class Shelf:
     # What a dialogue may do (`bot.dialogue.Actions`).
 
     def find_entry(self, entry_id: str) -> Entry | None:
-        return self.library.find(entry_id)
+        return self.library.find_entry(entry_id)
 
     def entries_about(self, category: str) -> tuple[Entry, ...]:
-        return self.library.by_category.get(category, ())
+        return self.library.entries_about(category)
 
     def desks(self) -> tuple[Entry, ...]:
-        return self.library.desks
+        return self.library.desks()
 
 
 @dataclass(frozen=True)

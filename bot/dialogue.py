@@ -139,7 +139,7 @@ class _Turn:
     def _found(self) -> Reply:
         found = self.turn.understanding.found
         if found is None or found.band is Band.UNKNOWN or not found.hits:
-            return self._unknown(with_topics=self.turn.understanding.guess is None)
+            return self._unknown()
         if found.band is Band.SURE:
             entry = self.actions.find_entry(found.hits[0].id)
             if entry and entry.shown:
@@ -282,7 +282,7 @@ class _Turn:
         state = self.state.change(last_entry=entry.id, last_variant="full", pending=None)
         return self._reply(text, intent="ask", variant="show", choices=(self._choice("topics"),), state=state)
 
-    def _unknown(self, *, with_topics: bool = True, asked_before: bool = False) -> Reply:
+    def _unknown(self, *, asked_before: bool = False) -> Reply:
         """«I do not know», a person, and the question kept for the editors."""
         misses = self.state.misses + 1
         key = "unknown.again" if misses >= _MISSES_BEFORE_PERSON else "unknown"

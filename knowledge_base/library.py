@@ -45,17 +45,25 @@ class Library:
             languages=frozenset(document.language for document in documents),
         )
 
-    def find(self, entry_id: str) -> Entry | None:
+    # What a dialogue asks (`bot.dialogue.Actions`).
+
+    def find_entry(self, entry_id: str) -> Entry | None:
         return self.entries.get(entry_id)
 
-    @cached_property
+    def entries_about(self, category: str) -> tuple[Entry, ...]:
+        return self._by_category.get(category, ())
+
     def desks(self) -> tuple[Entry, ...]:
         """The entries that others, or they themselves, name as the desk where one is received."""
+        return self._desks
+
+    @cached_property
+    def _desks(self) -> tuple[Entry, ...]:
         named = {entry.facts.booking_desk for entry in self.entries.values()}
         return tuple(entry for entry in self.entries.values() if entry.shown and entry.id in named)
 
     @cached_property
-    def by_category(self) -> Mapping[str, tuple[Entry, ...]]:
+    def _by_category(self) -> Mapping[str, tuple[Entry, ...]]:
         groups: dict[str, list[Entry]] = {}
         for entry in self.entries.values():
             if entry.shown:

@@ -19,7 +19,7 @@ from backend.services import Services
 from bot.understand import Understander
 from knowledge_base.files import Content, load_content
 from knowledge_base.library import Library
-from tests.fakes import FakeParser, FakeShelf
+from tests.fakes import FakeParser
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +30,6 @@ def content() -> Content:
 @pytest.fixture(scope="session")
 def library(content: Content) -> Library:
     return Library.build(content.entries, content.outside, cache=Settings().data_dir / "index")
-
-
-@pytest.fixture
-def shelf(library: Library) -> FakeShelf:
-    return FakeShelf(library)
 
 
 @pytest.fixture(scope="session")

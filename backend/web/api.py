@@ -186,7 +186,7 @@ async def list_entries(
     library = services.shelf.library
     if q:
         hits = library.index.search(q, code, limit=PAGE).hits
-        found = [entry for hit in hits if (entry := library.find(hit.id)) and category in (None, entry.category)]
+        found = [entry for hit in hits if (entry := library.find_entry(hit.id)) and category in (None, entry.category)]
     else:
         found = [entry for entry in library.entries.values() if entry.shown and category in (None, entry.category)]
     shown = found[(page - 1) * PAGE : page * PAGE]
@@ -202,7 +202,7 @@ async def read_entry(
     language: Annotated[str | None, Query(max_length=35)] = None,
 ) -> CardView:
     code = check_language(language) if language else reader_language(request)
-    entry = services.shelf.library.find(entry_id)
+    entry = services.shelf.library.find_entry(entry_id)
     card = build_card(entry, code, now=services.now()) if entry and entry.shown else None
     if card is None:
         raise NotFound

@@ -7,8 +7,8 @@ import pytest
 from bot.dialogue import respond, welcome
 from bot.phrases import SPOKEN, say
 from bot.turn import DialogueState, Emergency, Guess, Incoming, Intent, Reply, Turn, Understanding
+from knowledge_base.library import Library
 from knowledge_base.search import Band, Hit, SearchResult
-from tests.fakes import FakeShelf
 
 SURE = SearchResult(Band.SURE, (Hit("sportello-elp", 0.9),), "en")
 UNSURE = SearchResult(Band.UNSURE, (Hit("isee", 0.4), Hit("adi", 0.35), Hit("assegno-unico", 0.3)), "en")
@@ -18,7 +18,7 @@ AFTER_ANSWER = DialogueState(last_entry="sportello-elp", question_id=5)
 
 
 @pytest.fixture
-def talk(shelf: FakeShelf):  # type: ignore[no-untyped-def]
+def talk(library: Library):  # type: ignore[no-untyped-def]
     def turn(
         found: SearchResult | None = UNKNOWN,
         *,
@@ -29,7 +29,7 @@ def talk(shelf: FakeShelf):  # type: ignore[no-untyped-def]
         **understood: object,
     ) -> Reply:
         incoming = Incoming(language, "" if choice else text, choice, message_id=7)
-        return respond(Turn(incoming, Understanding(found=found, **understood), state), shelf)  # type: ignore[arg-type]
+        return respond(Turn(incoming, Understanding(found=found, **understood), state), library)  # type: ignore[arg-type]
 
     return turn
 
@@ -182,7 +182,7 @@ def test_an_entry_kept_only_for_reference_is_never_shown(talk) -> None:
     assert talk(choice="entry:santo-bambino-chiusa").entry is None
 
 
-def test_every_button_the_bot_ever_shows_can_be_pressed(talk, shelf: FakeShelf) -> None:
+def test_every_button_the_bot_ever_shows_can_be_pressed(talk, library: Library) -> None:
     seen: set[str] = set()
     waiting = [choice.id for choice in welcome("en").choices]
     while waiting and len(seen) < 600:
