@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.language import detect, looks_arabizi, named, suggest
+from bot.phrases import KNOWN
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,7 @@ def test_a_language_named_in_a_sentence_is_found(text: str, code: str | None) ->
 
 @given(st.text(max_size=300))
 def test_any_text_is_survived(text: str) -> None:
-    detect(text)
-    suggest(text, "it")
-    named(text)
+    found = detect(text)
+    assert found is None or 0 <= found[1] <= 1.001
+    assert suggest(text, "it") != "it"
+    assert named(text) in {None, *KNOWN}
