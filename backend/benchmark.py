@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
+from pydantic import SecretStr
 
 from backend.config import Settings
+from backend.encryption import new_key
 from backend.local_nlu import free_port, local_nlu, wait_until_answers
-from backend.migrations.run import migrate
 from backend.postgres import temporary
-from backend.start import seed_content
+from backend.start import migrate_database, seed_content
 from bot.phrases import SPOKEN
 from knowledge_base.files import load_content
 
@@ -158,14 +159,18 @@ def _service(module: str, environment: dict[str, str]) -> Iterator[subprocess.Po
 def bench_chat(settings: Settings, callers: list[int], seconds: float) -> dict[str, Any]:
     """One round for each number of callers; nothing of it touches the installation's own database."""
     with temporary(durable=True) as server, local_nlu(settings) as nlu_url:
-        migrate(server.url)
-        seed_content(settings.model_copy(update={"database_url": server.url}))
+        keys = new_key()
+        settings = settings.model_copy(update={"database_url": server.url, "secret_keys": SecretStr(keys)})
+        migrate_database(settings)
+        seed_content(settings)
         port = free_port()
         environment = {
             "ELP_DATABASE_URL": server.url,
             "ELP_NLU_URL": nlu_url,
             "ELP_PORT": str(port),
             "ELP_DATA_DIR": str(settings.data_dir),
+            "ELP_SECRET_KEYS": keys,
+            "ELP_RATE_LIMITS": "off",
         }
         with _service("backend.main", environment) as web, _service("backend.worker", environment) as worker:
             wait_until_answers(f"http://127.0.0.1:{port}/readyz", web)

@@ -4,18 +4,20 @@ The statements here run for every message, so each beat is as few of them as it 
 conversations is in `conversations.py`.
 """
 
-import json
 import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.sql.selectable import TextualSelect
 
 from backend.conversations import Access, StoredMessage, erase_messages, reply_payload, token_hash
 from backend.db import NEW_MESSAGE, retried
+from backend.encryption import EncryptedJSON, EncryptedText
 from backend.errors import EmptyMessage, NotFound, TooLong
 from bot.dialogue import Actions, respond
 from bot.turn import DialogueState, Incoming, Reply, Turn
@@ -89,27 +91,50 @@ async def receive(chat: Chat, conversation_id: UUID, token: str, sent: Sent) -> 
     return await finish_turn(chat, stored)
 
 
+_SEALED = {
+    "text": EncryptedText(),
+    "original": EncryptedText(),
+    "payload": EncryptedJSON(),
+    "dialogue": EncryptedJSON(),
+}
+
+
+def _writes(statement: str, *names: str) -> TextClause:
+    """A statement whose named values are encrypted on their way in."""
+    return text(statement).bindparams(*(bindparam(name, type_=_SEALED[name]) for name in names))
+
+
+def _reads(statement: str, *names: str) -> TextualSelect:
+    """A statement whose named columns are opened on their way out."""
+    return text(statement).columns(**{name: _SEALED[name] for name in names})
+
+
 # The row of the conversation is locked first, so that ids of messages grow in the order of commits: a reader who asks
 # for what came after message 12 misses nothing.
-_STORE = text(
+_STORE = _writes(
     f"""
     WITH conversation AS (
         SELECT id, language, place, state FROM conversations WHERE id = :conversation AND token_hash = :key
         FOR NO KEY UPDATE
     ), message AS (
         INSERT INTO messages (conversation_id, author, external_id, language, text, payload)
-        SELECT id, 'person', :external_id, language, :text, CAST(:payload AS jsonb) FROM conversation
+        SELECT id, 'person', :external_id, language, :text, :payload FROM conversation
         ON CONFLICT (conversation_id, external_id) DO NOTHING
         RETURNING id, created_at, pg_notify('{NEW_MESSAGE}', CAST(conversation_id AS text))
     )
     SELECT c.language, c.place, c.state, m.id, m.created_at FROM conversation c LEFT JOIN message m ON true
-    """
+    """,
+    "text",
+    "payload",
 )
-_KNOWN = text(
+_KNOWN = _reads(
     """
     SELECT id, author, language, text, original, payload, created_at, answered_at IS NOT NULL AS answered
     FROM messages WHERE conversation_id = :conversation AND external_id = :external_id
-    """
+    """,
+    "text",
+    "original",
+    "payload",
 )
 
 
@@ -117,7 +142,7 @@ async def store(engine: AsyncEngine, conversation_id: UUID, key: bytes, sent: Se
     """First beat. Raises NotFound when the key is not this conversation's."""
     payload = {} if sent.choice is None else {"choice": sent.choice}
     ids = {"conversation": conversation_id, "external_id": sent.external_id}
-    values = {**ids, "key": key, "text": sent.text, "payload": json.dumps(payload)}
+    values = {**ids, "key": key, "text": sent.text, "payload": payload}
     # One statement is a transaction by itself: it saves saying so, twice, for every message.
     async with engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
@@ -157,25 +182,29 @@ def _in(incoming: Incoming, language: str) -> Incoming:
 
 
 # Both rows are locked: PostgreSQL then reads both again when it had to wait for another request.
-_LOCK = text(
+_LOCK = _reads(
     """
     SELECT c.state, c.dialogue, c.language, m.answered_at
     FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE m.id = :message
     FOR NO KEY UPDATE OF c, m
-    """
+    """,
+    "dialogue",
 )
-_ANSWER = text(
+_ANSWER = _writes(
     f"""
     WITH answered AS (
         UPDATE messages SET answered_at = now() WHERE id = :message
     ), conversation AS (
-        UPDATE conversations SET dialogue = CAST(:dialogue AS jsonb), language = :language, active_at = now()
+        UPDATE conversations SET dialogue = :dialogue, language = :language, active_at = now()
         WHERE id = :conversation
     )
     INSERT INTO messages (conversation_id, author, reply_to, language, text, payload)
-    VALUES (:conversation, 'bot', :message, :language, :text, CAST(:payload AS jsonb))
+    VALUES (:conversation, 'bot', :message, :language, :text, :payload)
     RETURNING id, created_at, pg_notify('{NEW_MESSAGE}', CAST(conversation_id AS text))
-    """
+    """,
+    "text",
+    "payload",
+    "dialogue",
 )
 
 
@@ -186,7 +215,7 @@ async def _answer(connection: AsyncConnection, stored: Stored, reply: Reply) -> 
         return Answered(await _all_messages(connection, conversation_id), "BOT")
     payload = reply_payload(reply)
     values = {"conversation": conversation_id, "message": message.id, "language": reply.language, "text": reply.text}
-    values |= {"payload": json.dumps(payload), "dialogue": json.dumps(reply.state.to_json())}
+    values |= {"payload": payload, "dialogue": reply.state.to_json()}
     row = (await connection.execute(_ANSWER, values)).one()
     await _keep_what_was_learnt(connection, conversation_id, reply)
     told = StoredMessage(row.id, "bot", reply.language, reply.text, None, payload, row.created_at)
@@ -218,17 +247,23 @@ async def _keep_what_was_learnt(connection: AsyncConnection, conversation_id: UU
         await connection.execute(_OPINION, values | {"entry": entry_id, "useful": useful})
 
 
-_TURN = text(
+_TURN = _reads(
     """
     SELECT id, author, language, text, original, payload, created_at FROM messages
     WHERE id = :message OR reply_to = :message ORDER BY id
-    """
+    """,
+    "text",
+    "original",
+    "payload",
 )
-_ALL = text(
+_ALL = _reads(
     """
     SELECT id, author, language, text, original, payload, created_at FROM messages
     WHERE conversation_id = :conversation ORDER BY id
-    """
+    """,
+    "text",
+    "original",
+    "payload",
 )
 
 
@@ -245,7 +280,7 @@ async def _read_turn(engine: AsyncEngine, stored: Stored) -> Answered:
         return Answered(await _messages_of_turn(connection, stored.message.id), stored.access.state)
 
 
-_UNANSWERED = text(
+_UNANSWERED = _reads(
     """
     SELECT c.id AS conversation, c.language AS speaks, c.place, c.state,
            m.id, m.author, m.language, m.text, m.original, m.payload, m.created_at
@@ -253,7 +288,10 @@ _UNANSWERED = text(
     WHERE m.author = 'person' AND m.answered_at IS NULL AND m.created_at < now() - make_interval(secs => :age)
       AND c.state = 'BOT'
     ORDER BY m.id LIMIT :limit
-    """
+    """,
+    "text",
+    "original",
+    "payload",
 )
 
 

@@ -17,7 +17,9 @@ kb = typer.Typer(no_args_is_help=True, help="Content of the knowledge base.")
 nlu = typer.Typer(no_args_is_help=True, help="The model that understands what people want to do.")
 evaluate = typer.Typer(no_args_is_help=True, help="Measures quality; prints one JSON object last.")
 bench = typer.Typer(no_args_is_help=True, help="Measures speed; prints one JSON object last.")
+keys = typer.Typer(no_args_is_help=True, help="Keys that encrypt what people write.")
 app.add_typer(kb, name="kb")
+app.add_typer(keys, name="keys")
 app.add_typer(nlu, name="nlu")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(bench, name="bench")
@@ -131,6 +133,22 @@ def kb_stamp() -> None:
     from knowledge_base.files import load_content, stamp_translations
 
     typer.echo(f"{stamp_translations(load_content())} translations stamped.")
+
+
+@keys.command("new")
+def keys_new() -> None:
+    """Print a new key for ELP_SECRET_KEYS."""
+    from backend.encryption import new_key
+
+    typer.echo(new_key())
+
+
+@keys.command("rotate")
+def keys_rotate() -> None:
+    """Put everything under the newest key, while people write."""
+    from backend.start import rotate_keys, with_database
+
+    with_database(settings_or_stop(), lambda settings: typer.echo(rotate_keys(settings)))
 
 
 @nlu.command("train")

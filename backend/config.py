@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).parent.parent
@@ -30,12 +30,63 @@ class Settings(BaseSettings):
     public_url: str | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    secret_keys: SecretStr | None = None
+    """Keys that encrypt what people write, the newest first; None: the file `secret-keys` in the data folder."""
+    rate_limits: Literal["on", "off"] = "on"
+    exit_url: str = "https://www.wikipedia.org/"
+    """Where «exit quickly» leads: a page that says nothing about who was reading."""
+    controller: str | None = Field(default=None, max_length=500)
+    """Who answers for the data, with address and contact, as the privacy notice names it."""
+    keep_conversations_days: int = Field(default=90, ge=1, le=3650)
+    keep_audit_days: int = Field(default=365, ge=30, le=3650)
+    keep_receipts_days: int = Field(default=365, ge=30, le=3650)
+
+    smtp_url: SecretStr | None = None
+    """`smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`; None: no mail is sent, links are handed over."""
+    mail_from: str | None = None
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = Field(default="OpenID Connect", max_length=60)
+    """What the button on the sign-in page calls the organisation's own accounts."""
+
     @field_validator("database_url")
     @classmethod
     def check_database_url(cls, value: str | None) -> str | None:
         if value and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError("must begin with postgresql://")
         return value
+
+    @field_validator("exit_url", "oidc_issuer", "public_url")
+    @classmethod
+    def check_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https://")
+        return value.rstrip("/") if value and value.count("/") == 3 and value.endswith("/") else value
+
+    @field_validator("oidc_client_secret")
+    @classmethod
+    def check_client_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (len(value.get_secret_value()) < 16 or len(set(value.get_secret_value())) < 8):
+            raise ValueError("is too weak; ask the identity provider for a new one")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def check_smtp_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("smtp://", "smtps://")):
+            raise ValueError("must begin with smtp:// or smtps://")
+        return value
+
+    @model_validator(mode="after")
+    def check_together(self) -> Self:
+        if self.rate_limits == "off" and not self.loopback:
+            raise ValueError("rate_limits may be off only where no other machine can connect (ELP_HOST=127.0.0.1)")
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret):
+            raise ValueError("oidc_issuer needs oidc_client_id and oidc_client_secret")
+        if self.smtp_url and not self.mail_from:
+            raise ValueError("smtp_url needs mail_from")
+        return self
 
     @model_validator(mode="after")
     def check_paths(self) -> Self:
@@ -47,6 +98,10 @@ class Settings(BaseSettings):
     def address(self) -> str:
         """Where people reach the service."""
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def https(self) -> bool:
+        return self.address.startswith("https://")
 
     @property
     def loopback(self) -> bool:

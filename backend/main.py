@@ -10,7 +10,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.config import Settings
 from backend.logs import set_up_logging
 from backend.services import open_services
-from backend.web import api, chat, health, static
+from backend.web import (
+    admin,
+    api,
+    attachments,
+    auth,
+    chat,
+    console,
+    health,
+    passkeys,
+    privacy,
+    single_sign_on,
+    static,
+)
 from backend.web.problems import add_handlers
 
 SECURITY_HEADERS = {
@@ -61,9 +73,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(SecurityHeaders)
     add_handlers(app)
-    app.include_router(health.router)
-    app.include_router(api.router)
-    app.include_router(chat.router)
+    for part in (health, api, attachments, chat, privacy, auth, passkeys, single_sign_on, console, admin):
+        app.include_router(part.router)
     app.mount("/static", static.files(settings))
     return app
 

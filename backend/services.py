@@ -16,6 +16,7 @@ from backend.chat import Chat
 from backend.config import Settings
 from backend.db import Sessions, create_engine, create_sessions, plain_url
 from backend.delivery import Hub
+from backend.keys import unlock
 from bot.nlu import RasaClient
 from bot.understand import Understander
 from knowledge_base.entry import Entry
@@ -109,6 +110,7 @@ async def open_services(settings: Settings, *, with_library: bool = True) -> Asy
     """
     if settings.database_url is None:
         raise ValueError("ELP_DATABASE_URL is not set")
+    unlock(settings)
     engine = create_engine(settings.database_url, pool_size=settings.database_pool)
     sessions = create_sessions(engine)
     shelf = Shelf(sessions, settings.data_dir / "index")

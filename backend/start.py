@@ -12,6 +12,8 @@ from typing import TypeVar
 from backend import articles, install, postgres, supervisor
 from backend.config import Settings
 from backend.db import create_engine, create_sessions
+from backend.encryption import KeysError
+from backend.keys import check_keys, rotate, unlock
 from backend.migrations.run import migrate
 from backend.progress import Progress, Report, StartError
 from bot.phrases import SPOKEN
@@ -43,7 +45,25 @@ def with_database(settings: Settings, work: Callable[[Settings], T]) -> T:
 
 
 def migrate_database(settings: Settings) -> None:
-    migrate(str(settings.database_url))
+    """Newest schema, and keys that fit it; a machine without keys gets its own. Raises StartError."""
+    try:
+        unlock(settings, create=True)
+        migrate(str(settings.database_url))
+        check_keys(str(settings.database_url))
+    except KeysError as error:
+        raise StartError(str(error)) from error
+
+
+def rotate_keys(settings: Settings) -> str:
+    """Says what it did. Raises StartError."""
+    try:
+        rotated = rotate(settings)
+    except KeysError as error:
+        raise StartError(str(error)) from error
+    done = f"{rotated.renewed} values put under the newest key; {rotated.looked_at} are encrypted."
+    if settings.secret_keys is not None:
+        done += " All keys of ELP_SECRET_KEYS but the first may be taken out, and then web and worker started again."
+    return done
 
 
 def seed_content(settings: Settings) -> str:

@@ -8,10 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from backend import articles
 from backend.config import Settings
 from backend.db import Sessions
+from backend.encryption import new_key
+from backend.keys import unlock
 from backend.main import create_app
 from backend.migrations.run import migrate
 from backend.postgres import EmbeddedServer, temporary
@@ -20,6 +23,8 @@ from bot.understand import Understander
 from knowledge_base.files import Content, load_content
 from knowledge_base.library import Library
 from tests.fakes import FakeParser
+
+SECRET_KEYS = SecretStr(new_key())
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +39,7 @@ def library(content: Content) -> Library:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedServer]:
+    unlock(Settings(secret_keys=SECRET_KEYS))
     with temporary() as server:
         migrate(server.url)
         yield server
@@ -42,7 +48,9 @@ def postgres() -> Iterator[EmbeddedServer]:
 @pytest.fixture(scope="session")
 def settings(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     data_dir: Path = tmp_path_factory.mktemp("data")
-    return Settings(data_dir=data_dir, database_url=postgres.url, nlu_url=None)
+    return Settings(
+        data_dir=data_dir, database_url=postgres.url, nlu_url=None, secret_keys=SECRET_KEYS, rate_limits="off"
+    )
 
 
 @contextlib.asynccontextmanager

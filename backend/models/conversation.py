@@ -1,28 +1,38 @@
 """A conversation, its messages, and what people could not find."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, UniqueConstraint, func
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from backend.encryption import VERSION_BYTE, EncryptedBytes, EncryptedJSON, EncryptedText
 from backend.models.base import Base
 
 STATES = ("BOT", "WAITING", "ACTIVE", "CLOSED", "UNREACHABLE")
 AUTHORS = ("person", "bot", "operator", "system")
+ATTACHMENT_KINDS = ("image", "pdf", "voice")
 
 
-def _one_of(column: str, values: tuple[str, ...]) -> str:
+def one_of(column: str, values: tuple[str, ...]) -> str:
     return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+def sealed(column: str) -> CheckConstraint:
+    """What is not encrypted does not get in, whatever the code does. 73 bytes is the shortest Fernet token."""
+    return CheckConstraint(
+        f"length({column}) >= 73 AND get_byte({column}, 0) = {VERSION_BYTE}", name=f"{column}_sealed"
+    )
 
 
 class Conversation(Base):
     __tablename__ = "conversations"
     __table_args__ = (
-        CheckConstraint(_one_of("state", STATES), name="state"),
+        CheckConstraint(one_of("state", STATES), name="state"),
         UniqueConstraint("channel", "external_id", name="uq_conversations_channel_external_id"),
+        sealed("dialogue"),
+        Index("ix_conversations_forget_at", "forget_at", postgresql_where="forget_at IS NOT NULL"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -34,7 +44,12 @@ class Conversation(Base):
     language: Mapped[str]
     place: Mapped[str | None]
     state: Mapped[str] = mapped_column(default="BOT", server_default="BOT")
-    dialogue: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
+    dialogue: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON, nullable=True)
+    desk_id: Mapped[int | None] = mapped_column(ForeignKey("desks.id", ondelete="SET NULL"), index=True)
+    """The desk whose operators may read it; None as long as nobody was asked for."""
+    forget_on_close: Mapped[bool] = mapped_column(default=False, server_default="false")
+    forget_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it erases itself; moved on while the page is open."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     active_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
@@ -44,12 +59,15 @@ class Message(Base):
 
     __tablename__ = "messages"
     __table_args__ = (
-        CheckConstraint(_one_of("author", AUTHORS), name="author"),
+        CheckConstraint(one_of("author", AUTHORS), name="author"),
         # The same message sent twice is one message; a message has one reply.
         UniqueConstraint("conversation_id", "external_id", name="uq_messages_conversation_id_external_id"),
         UniqueConstraint("reply_to", name="uq_messages_reply_to"),
         Index("ix_messages_conversation_id_id", "conversation_id", "id"),
         Index("ix_messages_unanswered", "id", postgresql_where="author = 'person' AND answered_at IS NULL"),
+        sealed("text"),
+        sealed("original"),
+        sealed("payload"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -58,9 +76,9 @@ class Message(Base):
     external_id: Mapped[str | None]
     reply_to: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
     language: Mapped[str]
-    text: Mapped[str]
-    original: Mapped[str | None]
-    payload: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
+    text: Mapped[str] = mapped_column(EncryptedText)
+    original: Mapped[str | None] = mapped_column(EncryptedText)
+    payload: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON, nullable=True)
     """Of a person's message: the pressed `choice`. Of a bot's: choices, entry, variant, emergency, intent."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     answered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -87,6 +105,35 @@ class Feedback(Base):
     useful: Mapped[bool]
     language: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class Attachment(Base):
+    """A file a person sent with a message, as it was made safe: images without metadata."""
+
+    __tablename__ = "attachments"
+    __table_args__ = (CheckConstraint(one_of("kind", ATTACHMENT_KINDS), name="kind"), sealed("data"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    media_type: Mapped[str]
+    size: Mapped[int]
+    """Bytes, before encryption."""
+    data: Mapped[bytes] = mapped_column(EncryptedBytes)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class DailyCount(Base):
+    """What is left for the statistics when conversations are erased: numbers, and nobody."""
+
+    __tablename__ = "daily_counts"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    channel: Mapped[str] = mapped_column(primary_key=True)
+    language: Mapped[str] = mapped_column(primary_key=True)
+    what: Mapped[str] = mapped_column(primary_key=True)
+    """`conversation`, or the author of a message."""
+    count: Mapped[int]
 
 
 class Receipt(Base):

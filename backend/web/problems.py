@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from backend.errors import AppError, InvalidRequest, NotFound, Unavailable
 from backend.web.pages import page, reader_language
+from backend.web.staff import SignInNeeded, sign_in_redirect
 from bot.phrases import say
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,12 @@ def problem(request: Request, status: int, code: str, **more: Any) -> Response:
 
 
 def add_handlers(app: FastAPI) -> None:
+    @app.exception_handler(SignInNeeded)
+    async def sign_in(request: Request, error: SignInNeeded) -> Response:
+        if request.method in ("GET", "HEAD") and not request.headers.get("hx-request"):
+            return sign_in_redirect(request)
+        return problem(request, error.status, error.code)
+
     @app.exception_handler(AppError)
     async def app_error(request: Request, error: AppError) -> Response:
         return problem(request, error.status, error.code, values=error.values)

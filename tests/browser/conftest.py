@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from backend.config import Settings
+from backend.encryption import new_key
 from backend.local_nlu import free_port, local_nlu, wait_until_answers
 from backend.postgres import temporary
 
@@ -42,6 +43,7 @@ def stack() -> Iterator[Stack]:
         port = free_port()
         ours = {"ELP_DATABASE_URL": server.url, "ELP_NLU_URL": nlu_url, "ELP_NLU_TIMEOUT_MS": "3000"}
         ours |= {"ELP_PORT": str(port), "ELP_DATA_DIR": str(settings.data_dir), "ELP_HOST": "127.0.0.1"}
+        ours |= {"ELP_SECRET_KEYS": new_key()}
         for command in ("migrate", "seed"):
             subprocess.run([sys.executable, "-m", "backend.cli", command], env=os.environ | ours, check=True)
         log = (shots / "web.log").open("wb")

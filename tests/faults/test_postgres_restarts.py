@@ -10,10 +10,11 @@ import pytest
 
 from backend import postgres
 from backend.config import Settings
+from backend.keys import unlock
 from backend.migrations.run import migrate
 from knowledge_base.files import Content
 from knowledge_base.library import Library
-from tests.conftest import started
+from tests.conftest import SECRET_KEYS, started
 
 
 @pytest.fixture
@@ -23,8 +24,9 @@ async def fragile(tmp_path_factory: pytest.TempPathFactory, content: Content, li
         folder = Path(name)
         folder.chmod(0o755)  # noqa: ASYNC240 - nothing else runs yet
         server = postgres.start(folder)
+        unlock(Settings(secret_keys=SECRET_KEYS))
         migrate(server.url)
-        settings = Settings(data_dir=folder, database_url=server.url)
+        settings = Settings(data_dir=folder, database_url=server.url, secret_keys=SECRET_KEYS)
         async with started(settings, content, library) as app:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://elp.test") as http:

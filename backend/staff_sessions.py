@@ -1,0 +1,128 @@
+"""Sessions of staff, in PostgreSQL: opened, read at every request, listed to their owner, ended."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, exists, func, insert, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.access import Role, Staff
+from backend.db import Sessions, retried
+from backend.models import Account, Membership, Passkey, StaffSession
+
+IDLE_HOURS = 3
+LONGEST_HOURS = 14
+"""A long shift. OWASP: both an idle and an absolute limit (Session Management Cheat Sheet)."""
+FACTOR_MINUTES = 10
+"""How long somebody may look for the second factor after the password was right."""
+_SEEN_EVERY_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSession:
+    id: UUID
+    browser: str
+    created_at: datetime
+    seen_at: datetime
+    current: bool
+
+
+def secret_hash(token: str) -> bytes:
+    """Of tokens with 256 random bits: a plain hash of those cannot be guessed."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+async def open_session(session: AsyncSession, account_id: UUID, *, browser: str, complete: bool) -> str:
+    """Returns the token for the cookie. Not `complete`: it opens nothing until the second factor was shown."""
+    token = new_token()
+    until = text(f"interval '{LONGEST_HOURS} hours'" if complete else f"interval '{FACTOR_MINUTES} minutes'")
+    values = {"token_hash": secret_hash(token), "account_id": account_id, "browser": browser, "complete": complete}
+    await session.execute(insert(StaffSession).values(**values, expires_at=func.now() + until))
+    return token
+
+
+def _alive() -> tuple[object, ...]:
+    return (
+        StaffSession.expires_at > func.now(),
+        StaffSession.seen_at > func.now() - text(f"interval '{IDLE_HOURS} hours'"),
+        Account.disabled_at.is_(None),
+    )
+
+
+async def find_staff(sessions: Sessions, token: str) -> Staff | None:
+    """Who holds this cookie; None for an old, ended, incomplete or made-up one, and for a disabled account.
+
+    Raises Unavailable."""
+
+    async def work() -> Staff | None:
+        async with sessions.begin() as session:
+            query = (
+                select(
+                    StaffSession.id,
+                    StaffSession.seen_at < func.now() - text(f"interval '{_SEEN_EVERY_S} seconds'"),
+                    Account.id,
+                    Account.name,
+                    Account.email,
+                    Account.language,
+                    or_(Account.totp_secret.is_not(None), exists().where(Passkey.account_id == Account.id)),
+                )
+                .join(Account, Account.id == StaffSession.account_id)
+                .where(StaffSession.token_hash == secret_hash(token), StaffSession.complete, *_alive())  # type: ignore[arg-type]
+            )
+            row = (await session.execute(query)).one_or_none()
+            if row is None:
+                return None
+            session_id, stale, account_id, name, email, language, second_factor = row
+            if stale:
+                await session.execute(
+                    update(StaffSession).where(StaffSession.id == session_id).values(seen_at=func.now())
+                )
+            roles = await session.execute(
+                select(Membership.role, Membership.organisation_id, Membership.desk_id).where(
+                    Membership.account_id == account_id
+                )
+            )
+            held = tuple(Role(*role) for role in roles)
+            return Staff(account_id, session_id, name, email, language, second_factor, held)
+
+    return await retried(work)
+
+
+async def find_waiting_account(session: AsyncSession, token: str) -> UUID | None:
+    """The account whose password was right in this browser and whose second factor is awaited; None otherwise."""
+    query = (
+        select(StaffSession.account_id)
+        .join(Account, Account.id == StaffSession.account_id)
+        .where(StaffSession.token_hash == secret_hash(token), StaffSession.complete.is_(False), *_alive())  # type: ignore[arg-type]
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def end_session(session: AsyncSession, token: str) -> None:
+    await session.execute(delete(StaffSession).where(StaffSession.token_hash == secret_hash(token)))
+
+
+async def end_sessions(session: AsyncSession, account_id: UUID, *, but: UUID | None = None) -> int:
+    """All of an account, after a change of password or role; `but` is the one that asked for it."""
+    query = delete(StaffSession).where(StaffSession.account_id == account_id)
+    ended = await session.execute(query if but is None else query.where(StaffSession.id != but))
+    return int(ended.rowcount)  # type: ignore[attr-defined]
+
+
+async def list_sessions(session: AsyncSession, account_id: UUID, *, current: UUID | None = None) -> list[OwnSession]:
+    """The last used first."""
+    columns = (StaffSession.id, StaffSession.browser, StaffSession.created_at, StaffSession.seen_at)
+    query = (
+        select(*columns)
+        .join(Account, Account.id == StaffSession.account_id)
+        .where(StaffSession.account_id == account_id, StaffSession.complete, *_alive())  # type: ignore[arg-type]
+        .order_by(StaffSession.seen_at.desc())
+    )
+    return [OwnSession(*row, current=row.id == current) for row in await session.execute(query)]

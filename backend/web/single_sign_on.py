@@ -1,0 +1,7 @@
+"""Signing in with the organisation's own accounts (OpenID Connect)."""
+
+from fastapi import APIRouter, Depends
+
+from backend.web.staff import own_form
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(own_form)])
