@@ -17,6 +17,7 @@ from backend.config import Settings
 from backend.db import Sessions, create_engine, create_sessions, plain_url
 from backend.delivery import Hub
 from backend.keys import unlock
+from backend.rates import Limits
 from bot.nlu import RasaClient
 from bot.understand import Understander
 from knowledge_base.entry import Entry
@@ -95,6 +96,7 @@ class Services:
     parser: RasaClient | None
     chat: Chat
     hub: Hub
+    limits: Limits
 
     def now(self) -> datetime:
         """The one clock."""
@@ -124,6 +126,7 @@ async def open_services(settings: Settings, *, with_library: bool = True) -> Asy
         parser=parser,
         chat=Chat(engine, Understander(lambda: shelf.library, parser), shelf),
         hub=hub,
+        limits=Limits(enabled=settings.rate_limits == "on"),
     )
     tasks = [asyncio.create_task(hub.listen())]
     if with_library:

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from backend.errors import AppError, InvalidRequest, NotFound, Unavailable
+from backend.errors import AppError, InvalidRequest, NotFound, TooManyRequests, Unavailable
 from backend.web.pages import page, reader_language
 from backend.web.staff import SignInNeeded, sign_in_redirect
 from bot.phrases import say
@@ -37,7 +37,10 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(AppError)
     async def app_error(request: Request, error: AppError) -> Response:
-        return problem(request, error.status, error.code, values=error.values)
+        response = problem(request, error.status, error.code, values=error.values)
+        if isinstance(error, TooManyRequests):
+            response.headers["retry-after"] = str(error.values.get("seconds", 60))
+        return response
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:

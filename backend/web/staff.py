@@ -71,6 +71,11 @@ def own_form(request: Request) -> None:
         raise Forbidden
 
 
+def address_of(request: Request) -> str:
+    """For limits only; never stored, never logged."""
+    return request.client.host if request.client else ""
+
+
 def sign_in_redirect(request: Request) -> RedirectResponse:
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     query = f"?{urlencode({'next': target})}" if request.method == "GET" and target != "/console" else ""
@@ -112,6 +117,7 @@ def problem_page(
 __all__ = [
     "SignInNeeded",
     "StaffHere",
+    "address_of",
     "clear_staff_cookie",
     "cookie_name",
     "own_form",
