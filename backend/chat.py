@@ -6,7 +6,7 @@ conversations is in `conversations.py`.
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +19,9 @@ from backend.conversations import Access, StoredMessage, erase_messages, reply_p
 from backend.db import NEW_MESSAGE, retried
 from backend.encryption import EncryptedJSON, EncryptedText
 from backend.errors import EmptyMessage, NotFound, TooLong
+from backend.people import tell
 from bot.dialogue import Actions, respond
-from bot.turn import DialogueState, Incoming, Reply, Turn
+from bot.turn import DialogueState, Incoming, Keeping, Reply, Turn
 from bot.understand import Understander
 
 LONGEST_MESSAGE = 4000
@@ -45,6 +46,11 @@ class Chat:
     engine: AsyncEngine
     understander: Understander
     actions: Actions
+    keeping: Keeping = field(default_factory=Keeping)
+
+
+class ErasedMeanwhile(NotFound):
+    """The conversation was there when the message came, and was erased before the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,10 @@ async def store(engine: AsyncEngine, conversation_id: UUID, key: bytes, sent: Se
 
 
 async def finish_turn(chat: Chat, stored: Stored) -> Answered:
-    """Second and third beat: understands outside any transaction, then decides in one. Raises NotFound, Unavailable."""
+    """Second and third beat: understands outside any transaction, then decides in one.
+
+    Raises ErasedMeanwhile, Unavailable.
+    """
     access, message = stored.access, stored.message
     incoming = Incoming(access.language, message.text, message.payload.get("choice"), access.place, message.id)
     understanding = await chat.understander.understand(incoming)
@@ -166,13 +175,14 @@ async def finish_turn(chat: Chat, stored: Stored) -> Answered:
     async def decide() -> Answered:
         async with chat.engine.begin() as connection:
             now = (await connection.execute(_LOCK, {"message": message.id})).one_or_none()
-            if now is None:  # erased meanwhile
-                raise NotFound
+            if now is None:
+                raise ErasedMeanwhile
             # Re-read after thinking: a person may have taken over, or a second request may have answered already.
             if now.answered_at is not None or now.state != "BOT":
                 return Answered(await _messages_of_turn(connection, message.id), now.state)
-            turn = Turn(_in(incoming, now.language), understanding, DialogueState.from_json(now.dialogue))
-            return await _answer(connection, stored, respond(turn, chat.actions))
+            state = DialogueState.from_json(now.dialogue)
+            turn = Turn(_in(incoming, now.language), understanding, state, chat.keeping)
+            return await _answer(connection, stored, respond(turn, chat.actions), chat.keeping)
 
     return await retried(decide)
 
@@ -195,7 +205,8 @@ _ANSWER = _writes(
     WITH answered AS (
         UPDATE messages SET answered_at = now() WHERE id = :message
     ), conversation AS (
-        UPDATE conversations SET dialogue = :dialogue, language = :language, active_at = now()
+        UPDATE conversations SET dialogue = :dialogue, language = :language, active_at = now(),
+            forget_at = CASE WHEN forget_on_close THEN now() + interval '30 minutes' END
         WHERE id = :conversation
     )
     INSERT INTO messages (conversation_id, author, reply_to, language, text, payload)
@@ -208,11 +219,13 @@ _ANSWER = _writes(
 )
 
 
-async def _answer(connection: AsyncConnection, stored: Stored, reply: Reply) -> Answered:
+async def _answer(connection: AsyncConnection, stored: Stored, reply: Reply, keeping: Keeping) -> Answered:
     conversation_id, message = stored.access.id, stored.message
     if reply.erase:
         await erase_messages(connection, conversation_id, reply.language)
         return Answered(await _all_messages(connection, conversation_id), "BOT")
+    if reply.tells:
+        reply = replace(reply, text=await tell(connection, conversation_id, reply, keeping))
     payload = reply_payload(reply)
     values = {"conversation": conversation_id, "message": message.id, "language": reply.language, "text": reply.text}
     values |= {"payload": payload, "dialogue": reply.state.to_json()}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from pydantic import ValidationError
@@ -18,12 +19,15 @@ nlu = typer.Typer(no_args_is_help=True, help="The model that understands what pe
 evaluate = typer.Typer(no_args_is_help=True, help="Measures quality; prints one JSON object last.")
 bench = typer.Typer(no_args_is_help=True, help="Measures speed; prints one JSON object last.")
 keys = typer.Typer(no_args_is_help=True, help="Keys that encrypt what people write.")
+user = typer.Typer(no_args_is_help=True, help="Accounts of those who work with the assistant.")
 app.add_typer(kb, name="kb")
 app.add_typer(keys, name="keys")
+app.add_typer(user, name="user")
 app.add_typer(nlu, name="nlu")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(bench, name="bench")
 
+STAFF_ROLES = ("administrator", "operator", "editor", "desk_manager", "auditor")
 Existing = Annotated[Path, typer.Option(exists=True, dir_okay=False, readable=True)]
 LanguageCode = Annotated[str, typer.Option(help="Code of the language, such as it or ar.")]
 
@@ -84,6 +88,15 @@ def seed() -> None:
 
 
 @app.command()
+def erase(conversation: Annotated[UUID, typer.Argument(help="Its id.")]) -> None:
+    """Erase a conversation for somebody who asked for it; prints the receipt."""
+    from backend.start import erase as erase_conversation
+    from backend.start import with_database
+
+    with_database(settings_or_stop(), lambda settings: typer.echo(erase_conversation(settings, conversation)))
+
+
+@app.command()
 def chat(language: Annotated[str, typer.Option(help="Language to talk in.")] = "it") -> None:
     """Talk to the bot in this terminal."""
     from backend.terminal import talk
@@ -113,6 +126,14 @@ def fix() -> None:
     from backend.develop import run_fixes
 
     raise typer.Exit(run_fixes())
+
+
+@app.command()
+def audit() -> None:
+    """Ask the registries whether any locked dependency has a known vulnerability."""
+    from backend.advisories import audit as ask
+
+    raise typer.Exit(ask(typer.echo))
 
 
 @kb.command("check")
@@ -149,6 +170,31 @@ def keys_rotate() -> None:
     from backend.start import rotate_keys, with_database
 
     with_database(settings_or_stop(), lambda settings: typer.echo(rotate_keys(settings)))
+
+
+@user.command("add")
+def user_add(
+    email: Annotated[str, typer.Argument(help="Address the person signs in with.")],
+    name: Annotated[str, typer.Option(help="As colleagues see it.")],
+    role: Annotated[str | None, typer.Option(help=f"One of: {', '.join(STAFF_ROLES)}.")] = None,
+    organisation: Annotated[str | None, typer.Option(help="Name; without it the role holds everywhere.")] = None,
+    desk: Annotated[str | None, typer.Option(help="Name of one desk of the organisation.")] = None,
+    language: LanguageCode = "it",
+) -> None:
+    """Make an account; prints a link, once, with which its owner sets a password."""
+    from backend.start import add_user, with_database
+    from backend.users import NewUser
+
+    new = NewUser(email, name, role=role, organisation=organisation, desk=desk, language=language)
+    with_database(settings_or_stop(), lambda settings: typer.echo(add_user(settings, new)))
+
+
+@user.command("link")
+def user_link(email: Annotated[str, typer.Argument(help="Address of the account.")]) -> None:
+    """Print a new link with which the owner of an account sets a password; earlier links die."""
+    from backend.start import link_user, with_database
+
+    with_database(settings_or_stop(), lambda settings: typer.echo(link_user(settings, email)))
 
 
 @nlu.command("train")

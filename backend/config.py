@@ -1,10 +1,35 @@
 """Settings: environment variables beginning with `ELP_`, each described in `docs/settings.md`."""
 
+import base64
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MAKE_ONE = "make one with: elp keys new"
+
+
+def check_key(key: str) -> str:
+    """Raises ValueError for what is not a key, or one that nobody drew by lot."""
+    try:
+        raw = base64.urlsafe_b64decode(key.encode("ascii"))
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        raise ValueError(f"each key is 32 random bytes in base64; {MAKE_ONE}")
+    if len(set(raw)) < 16:
+        raise ValueError(f"a key is too weak to keep anything secret; {MAKE_ONE}")
+    return key
+
+
+def split_keys(keys: str) -> list[str]:
+    """Keys between commas, spaces or line ends. Raises ValueError."""
+    found = [check_key(key) for key in keys.replace(",", " ").split()]
+    if not found:
+        raise ValueError(f"holds no key; {MAKE_ONE}")
+    return found
+
 
 ROOT = Path(__file__).parent.parent
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -63,6 +88,13 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("https://", "http://")):
             raise ValueError("must begin with https://")
         return value.rstrip("/") if value and value.count("/") == 3 and value.endswith("/") else value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def check_secret_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            split_keys(value.get_secret_value())
+        return value
 
     @field_validator("oidc_client_secret")
     @classmethod

@@ -1,25 +1,27 @@
 """A person's conversation: opened, read, taken along, erased. `chat.py` is what happens in it."""
 
+import base64
 import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from backend import audit
 from backend.db import NEW_MESSAGE, Sessions, retried
+from backend.erasure import FORGET_AFTER, HELD, Writer, empty, erase, write_receipt
 from backend.errors import NotFound, Unauthorized, UnknownLanguage
-from backend.models import Conversation, Feedback, Message, Receipt
+from backend.models import Attachment, Conversation, Feedback, Message
 from bot.dialogue import welcome
 from bot.phrases import SPOKEN, say
-from bot.turn import Reply
+from bot.turn import Keeping, Reply
 
-Writer = AsyncSession | AsyncConnection
-"""Whoever has a transaction open."""
+_USUAL = Keeping()
 _COLUMNS = (
     Message.id,
     Message.author,
@@ -60,6 +62,8 @@ class Access:
     language: str
     place: str | None
     state: str
+    forgets: bool = False
+    """It is erased soon after its page is closed."""
 
 
 def check_language(code: str) -> str:
@@ -94,8 +98,10 @@ def reply_payload(reply: Reply) -> dict[str, Any]:
     return payload
 
 
-async def open_conversation(sessions: Sessions, *, channel: str, language: str, place: str | None = None) -> Opened:
-    """A new conversation with the bot's greeting in it. Raises UnknownLanguage, Unavailable."""
+async def open_conversation(
+    sessions: Sessions, *, channel: str, language: str, place: str | None = None, keeping: Keeping = _USUAL
+) -> Opened:
+    """A new conversation with the bot's greeting and notice in it. Raises UnknownLanguage, Unavailable."""
     check_language(language)
     token = secrets.token_urlsafe(32)
 
@@ -104,7 +110,7 @@ async def open_conversation(sessions: Sessions, *, channel: str, language: str, 
             values = {"channel": channel, "token_hash": token_hash(token), "language": language, "place": place}
             made = await session.execute(insert(Conversation).values(**values).returning(Conversation.id))
             opened = Opened(made.scalar_one(), token, language)
-            await _say(session, opened.id, welcome(language))
+            await _say(session, opened.id, welcome(language, keeping))
             return opened
 
     return await retried(work)
@@ -112,12 +118,24 @@ async def open_conversation(sessions: Sessions, *, channel: str, language: str, 
 
 async def access_conversation(session: AsyncSession, conversation_id: UUID, token: str) -> Access:
     """Raises Unauthorized without a token, NotFound with a wrong one: nobody learns whether a conversation exists."""
-    columns = (Conversation.id, Conversation.language, Conversation.place, Conversation.state)
+    columns = (
+        Conversation.id,
+        Conversation.language,
+        Conversation.place,
+        Conversation.state,
+        Conversation.forget_on_close,
+    )
     query = select(*columns).where(Conversation.id == conversation_id, Conversation.token_hash == token_hash(token))
     row = (await session.execute(query)).one_or_none()
     if row is None:
         raise NotFound
-    return Access(*row)
+    access = Access(*row)
+    if access.forgets:  # whoever asks for it has not closed it
+        later = (
+            update(Conversation).where(Conversation.id == conversation_id).values(forget_at=func.now() + FORGET_AFTER)
+        )
+        await session.execute(later)
+    return access
 
 
 async def list_messages(
@@ -145,6 +163,12 @@ async def export_conversation(sessions: Sessions, conversation_id: UUID, token: 
         messages = await session.execute(
             select(*_COLUMNS).where(Message.conversation_id == conversation_id).order_by(Message.id)
         )
+        attachments = await session.execute(
+            select(Attachment.message_id, Attachment.kind, Attachment.media_type, Attachment.size, Attachment.data)
+            .join(Message, Message.id == Attachment.message_id)
+            .where(Message.conversation_id == conversation_id)
+            .order_by(Attachment.message_id)
+        )
         opinions = await session.execute(
             select(Feedback.entry_id, Feedback.useful).where(Feedback.conversation_id == conversation_id)
         )
@@ -155,14 +179,24 @@ async def export_conversation(sessions: Sessions, conversation_id: UUID, token: 
                 "language": row.language,
                 "place": row.place,
                 "state": row.state,
+                "forget_on_close": row.forget_on_close,
                 "created_at": row.created_at.isoformat(),
+                "active_at": row.active_at.isoformat(),
             },
             "messages": [
                 {"author": m.author, "text": m.text, "choice": m.payload.get("choice"), "at": m.created_at.isoformat()}
                 for m in messages
             ],
+            "attachments": [
+                {"kind": a.kind, "media_type": a.media_type, "size": a.size, "data": _base64(a.data)}
+                for a in attachments
+            ],
             "opinions": [{"entry": opinion.entry_id, "useful": opinion.useful} for opinion in opinions],
         }
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 async def erase_conversation(sessions: Sessions, conversation_id: UUID, token: str) -> str:
@@ -174,20 +208,62 @@ async def erase_conversation(sessions: Sessions, conversation_id: UUID, token: s
     async def work() -> str:
         async with sessions.begin() as session:
             await access_conversation(session, conversation_id, token)
-            await session.execute(delete(Conversation).where(Conversation.id == conversation_id))
+            await erase(session, [conversation_id])
             await notify(session, conversation_id)
-            return await _receipt(session)
+            return await write_receipt(session)
 
     return await retried(work)
 
 
+async def erase_for_person(sessions: Sessions, conversation_id: UUID) -> str:
+    """The same for an administrator whom somebody asked for it; the audit log holds the receipt and not the id.
+
+    Raises NotFound, Unavailable.
+    """
+
+    async def work() -> str:
+        async with sessions.begin() as session:
+            if await session.get(Conversation, conversation_id) is None:
+                raise NotFound
+            await erase(session, [conversation_id])
+            await notify(session, conversation_id)
+            receipt = await write_receipt(session)
+            await audit.record(session, "conversation.erased", f"receipt:{receipt}", account_id=None)
+            return receipt
+
+    return await retried(work)
+
+
+async def leave_conversation(sessions: Sessions, conversation_id: UUID, token: str) -> None:
+    """This browser will never find it again: what nobody at a desk is answering is erased at once.
+
+    Raises Unauthorized, NotFound, Unavailable.
+    """
+
+    async def work() -> None:
+        async with sessions.begin() as session:
+            access = await access_conversation(session, conversation_id, token)
+            if access.state not in HELD:
+                await erase(session, [conversation_id])
+            await notify(session, conversation_id)
+
+    await retried(work)
+
+
 async def erase_messages(session: Writer, conversation_id: UUID, language: str) -> None:
     """The person goes on talking in an empty conversation, with the receipt as its first message."""
-    await session.execute(delete(Feedback).where(Feedback.conversation_id == conversation_id))
-    await session.execute(delete(Message).where(Message.conversation_id == conversation_id))
-    empty: dict[str, Any] = {"dialogue": {}, "language": language, "place": None, "active_at": func.now()}
-    await session.execute(update(Conversation).where(Conversation.id == conversation_id).values(**empty))
-    receipt = await _receipt(session)
+    await empty(session, conversation_id)
+    fresh: dict[str, Any] = {
+        "language": language,
+        "dialogue": {},
+        "state": "BOT",
+        **dict.fromkeys(("place", "external_id", "desk_id", "forget_at")),
+        "forget_on_close": False,
+        "created_at": func.now(),
+        "active_at": func.now(),
+    }
+    await session.execute(update(Conversation).where(Conversation.id == conversation_id).values(**fresh))
+    receipt = await write_receipt(session)
     await _say(session, conversation_id, Reply(language, say(language, "forget.done", receipt=receipt), "forget"))
 
 
@@ -196,12 +272,6 @@ async def _say(session: Writer, conversation_id: UUID, reply: Reply) -> None:
     values = {"conversation_id": conversation_id, "author": "bot", "language": reply.language, "text": reply.text}
     await session.execute(insert(Message).values(**values, payload=reply_payload(reply)))
     await notify(session, conversation_id)
-
-
-async def _receipt(session: Writer) -> str:
-    number = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4).upper()}"
-    await session.execute(insert(Receipt).values(id=number))
-    return number
 
 
 async def notify(session: Writer, conversation_id: UUID) -> None:

@@ -5,7 +5,6 @@ encrypts; all of them decrypt, so that keys can be changed while people write (`
 """
 
 import base64
-import binascii
 import json
 import os
 from pathlib import Path
@@ -15,7 +14,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import Dialect, LargeBinary
 from sqlalchemy.types import TypeDecorator
 
-from backend.config import Settings
+from backend.config import Settings, split_keys
 from backend.errors import AppError
 
 KEY_FILE = "secret-keys"
@@ -39,27 +38,6 @@ class KeysError(AppError):
 
 def new_key() -> str:
     return Fernet.generate_key().decode()
-
-
-def check_key(key: str) -> str:
-    """Raises ValueError for what is not a key, or one that nobody drew by lot."""
-    try:
-        raw = base64.urlsafe_b64decode(key.encode())
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != 32:
-        raise ValueError("each key is 32 random bytes in base64; make one with: elp keys new")
-    if len(set(raw)) < 16:
-        raise ValueError("a key is too weak to keep anything secret; make one with: elp keys new")
-    return key
-
-
-def split_keys(text: str) -> list[str]:
-    """Keys between commas, spaces or line ends. Raises ValueError."""
-    keys = [check_key(key) for key in text.replace(",", " ").split()]
-    if not keys:
-        raise ValueError("holds no key; make one with: elp keys new")
-    return keys
 
 
 class Cipher:
@@ -151,6 +129,24 @@ def cipher() -> Cipher:
     if _current is None:
         raise KeysError("The keys were not opened.")
     return _current
+
+
+__all__ = [
+    "KEY_FILE",
+    "VERSION_BYTE",
+    "Cipher",
+    "EncryptedBytes",
+    "EncryptedJSON",
+    "EncryptedText",
+    "KeysError",
+    "cipher",
+    "key_file",
+    "new_key",
+    "open_cipher",
+    "split_keys",
+    "use_cipher",
+    "write_keys",
+]
 
 
 class EncryptedBytes(TypeDecorator[bytes]):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, LargeBinary, MetaData, Table, create_engine, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
+from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
 from backend.config import Settings
@@ -41,7 +42,7 @@ def unlock(settings: Settings, *, create: bool = False) -> Cipher:
 
 def check_keys(url: str) -> None:
     """Raises KeysError when the database was written with other keys; remembers them when it was never written."""
-    engine = create_engine(driver_url(url), hide_parameters=True)
+    engine = create_engine(driver_url(url), hide_parameters=True, poolclass=NullPool)
     try:
         with engine.begin() as connection:
             connection.execute(insert_or_skip(KeyCheck).values(id=1, sealed=_CANARY).on_conflict_do_nothing())
@@ -76,7 +77,7 @@ def rotate(settings: Settings, *, settle_s: float = 10.0) -> Rotated:
         unlock(settings)
         write_keys(path, [new_key(), *split_keys(path.read_text(encoding="ascii"))])
     cipher = unlock(settings)
-    engine = create_engine(driver_url(settings.database_url), hide_parameters=True)
+    engine = create_engine(driver_url(settings.database_url), hide_parameters=True, poolclass=NullPool)
     try:
         first = renew_everything(engine, cipher)
         time.sleep(settle_s)

@@ -2,10 +2,11 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from backend.config import Settings
 from backend.logs import set_up_logging
@@ -24,33 +25,18 @@ from backend.web import (
     static,
 )
 from backend.web.problems import add_handlers
-
-SECURITY_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
-    ),
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-}
+from backend.web.protection import RequestSize, SecurityHeaders
 
 
-class SecurityHeaders:
-    """Plain ASGI, so that event streams are not buffered."""
+class Application(FastAPI):
+    """FastAPI puts its own answer to an unforeseen error around all middleware: the headers go around that too."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, settings: Settings, **wishes: Any) -> None:
+        super().__init__(**wishes)
+        self.settings = settings
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
-                extra = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items() if k.encode() not in present]
-                message["headers"] = [*message["headers"], *extra]
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+    def build_middleware_stack(self) -> ASGIApp:
+        return SecurityHeaders(super().build_middleware_stack(), self.settings)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -62,7 +48,8 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.services = services
             yield
 
-    app = FastAPI(
+    app = Application(
+        settings,
         title="ELP Assistant",
         version="1",
         lifespan=lifespan,
@@ -71,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestSize)
     add_handlers(app)
     for part in (health, api, attachments, chat, privacy, auth, passkeys, single_sign_on, console, admin):
         app.include_router(part.router)

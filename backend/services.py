@@ -19,6 +19,7 @@ from backend.delivery import Hub
 from backend.keys import unlock
 from backend.rates import Limits
 from bot.nlu import RasaClient
+from bot.turn import Keeping
 from bot.understand import Understander
 from knowledge_base.entry import Entry
 from knowledge_base.library import Library
@@ -124,7 +125,12 @@ async def open_services(settings: Settings, *, with_library: bool = True) -> Asy
         sessions=sessions,
         shelf=shelf,
         parser=parser,
-        chat=Chat(engine, Understander(lambda: shelf.library, parser), shelf),
+        chat=Chat(
+            engine,
+            Understander(lambda: shelf.library, parser),
+            shelf,
+            Keeping(settings.keep_conversations_days, settings.controller),
+        ),
         hub=hub,
         limits=Limits(enabled=settings.rate_limits == "on"),
     )

@@ -8,14 +8,18 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+from uuid import UUID
 
-from backend import articles, install, postgres, supervisor
+from backend import articles, install, postgres, supervisor, users
 from backend.config import Settings
+from backend.conversations import erase_for_person
 from backend.db import create_engine, create_sessions
 from backend.encryption import KeysError
+from backend.errors import NotFound
 from backend.keys import check_keys, rotate, unlock
 from backend.migrations.run import migrate
 from backend.progress import Progress, Report, StartError
+from backend.users import NewUser, invite_administrator
 from bot.phrases import SPOKEN
 from knowledge_base.files import ContentError, load_content
 
@@ -30,7 +34,7 @@ def run_all(settings: Settings) -> int:
         install.nlu_environment, _train, install.is_nlu_prepared, supervisor.rasa_command
     )
     steps = (supervisor.Step("migrations", migrate_database), supervisor.Step("starter content", seed_content))
-    return supervisor.run(settings, steps=steps, understanding=understanding)
+    return supervisor.run(settings, steps=steps, understanding=understanding, announce=invite_administrator)
 
 
 def with_database(settings: Settings, work: Callable[[Settings], T]) -> T:
@@ -64,6 +68,38 @@ def rotate_keys(settings: Settings) -> str:
     if settings.secret_keys is not None:
         done += " All keys of ELP_SECRET_KEYS but the first may be taken out, and then web and worker started again."
     return done
+
+
+def erase(settings: Settings, conversation_id: UUID) -> str:
+    """For somebody who asked for it; says the number of the receipt. Raises StartError."""
+
+    async def work() -> str:
+        engine = create_engine(str(settings.database_url), pool_size=1)
+        try:
+            return await erase_for_person(create_sessions(engine), conversation_id)
+        finally:
+            await engine.dispose()
+
+    try:
+        unlock(settings)
+        receipt = asyncio.run(work())
+    except KeysError as error:
+        raise StartError(str(error)) from error
+    except NotFound as error:
+        raise StartError("There is no conversation with this id; nothing was erased.") from error
+    return f"Erased, with everything that belonged to it. Receipt: {receipt}"
+
+
+def add_user(settings: Settings, new: NewUser) -> str:
+    """Also on a machine where nothing was started yet. Raises StartError."""
+    migrate_database(settings)
+    return users.add_user(settings, new)
+
+
+def link_user(settings: Settings, email: str) -> str:
+    """Raises StartError."""
+    migrate_database(settings)
+    return users.link_user(settings, email)
 
 
 def seed_content(settings: Settings) -> str:

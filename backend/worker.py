@@ -6,18 +6,15 @@ import logging
 import signal
 
 from procrastinate import App, PsycopgConnector
-from sqlalchemy import text
 
 from backend.chat import find_unanswered, finish_turn
 from backend.config import Settings
 from backend.db import plain_url
 from backend.logs import set_up_logging
+from backend.people import enforce_retention, erase_forgotten
 from backend.services import Services, open_services
 
 log = logging.getLogger(__name__)
-
-_EMPTY_CONVERSATIONS_DAYS = 2
-"""A page opened and left without a word keeps nothing worth keeping."""
 
 
 def create_jobs(services: Services) -> App:
@@ -38,24 +35,26 @@ def create_jobs(services: Services) -> App:
             log.info("answered %d messages that a stopped process had left", len(waiting))
         return len(waiting)
 
+    @app.periodic(cron="* * * * * */15")
+    @app.task(name="forget", queueing_lock="forget", pass_context=False)
+    async def forget(timestamp: int) -> int:
+        """Chats that were to be forgotten when they are closed."""
+        erased = await erase_forgotten(services.sessions)
+        if erased:
+            log.info("erased %d conversations that were closed", erased)
+        return erased
+
     @app.periodic(cron="17 3 * * *")
-    @app.task(name="sweep", queueing_lock="sweep", pass_context=False)
-    async def sweep(timestamp: int) -> None:
-        """Conversations in which nobody ever wrote, and finished jobs, are deleted."""
-        async with services.sessions.begin() as session:
-            swept = await session.execute(_SWEEP, {"days": _EMPTY_CONVERSATIONS_DAYS})
-            log.info("deleted %d empty conversations", swept.rowcount)  # type: ignore[attr-defined]
+    @app.task(name="retention", queueing_lock="retention", pass_context=False)
+    async def retention(timestamp: int) -> None:
+        """What has reached its age, and finished jobs, are deleted."""
+        erased = await enforce_retention(services.sessions, services.settings, now=services.now())
+        log.info("retention: %s", ", ".join(f"{count} {what}" for what, count in erased.items()))
         await app.job_manager.delete_old_jobs(
             nb_hours=24, include_failed=True, include_cancelled=True, include_aborted=True
         )
 
     return app
-
-
-_SWEEP = text(
-    "DELETE FROM conversations c WHERE active_at < now() - make_interval(days => :days) "
-    "AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.author = 'person')"
-)
 
 
 async def work(settings: Settings) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
-from bot import phrases
+from bot import phrases, privacy_flow
 from bot.buttons import TOPICS, answer_buttons, button, entry_buttons, topic_buttons
 from bot.language import named
 from bot.phrases import KNOWN, SPOKEN, say
-from bot.turn import FACETS, Choice, DialogueState, EmergencyLine, Intent, Reply, Turn
+from bot.privacy import short_notice
+from bot.turn import FACETS, Choice, DialogueState, EmergencyLine, Intent, Keeping, Reply, Turn
 from knowledge_base.entry import Entry
 from knowledge_base.search import Band, SearchResult
 
@@ -44,10 +45,11 @@ def respond(turn: Turn, actions: Actions) -> Reply:
     return _Turn(turn, actions).written()
 
 
-def welcome(language: str) -> Reply:
-    """The first message of every conversation: what this is, and where one can begin."""
-    choices = (*topic_buttons(language), button(language, "human"))
-    return Reply(language, say(language, "welcome"), "greet", choices=choices)
+def welcome(language: str, keeping: Keeping) -> Reply:
+    """The first message of every conversation: what this is, what is kept of it, and where one can begin."""
+    choices = (*topic_buttons(language), button(language, "human"), button(language, "privacy"))
+    text = f"{say(language, 'welcome')}\n\n{short_notice(language, keeping)}"
+    return Reply(language, text, "greet", choices=choices)
 
 
 class _Turn:
@@ -183,11 +185,11 @@ class _Turn:
             "safe": self._safe,
             "human": self._human,
             "book": lambda: self._not_built(Intent.BOOK),
-            "forget": self._forget,
-            "forget-now": self._forget_now,
-            "what_do_you_know": self._what_do_you_know,
             "help": lambda: self._small_talk(Intent.HELP),
+            "attachment": self._attachment,
         }
+        if choice in privacy_flow.CHOICES:
+            return privacy_flow.answer(choice, self.turn)
         return plain[choice]() if choice in plain else self._over()
 
     def _entry_button(self, entry_id: str) -> Reply:
@@ -207,7 +209,7 @@ class _Turn:
 
     def _declined(self, what: str) -> Reply:
         if what == "forget-now":
-            return self._reply(say(self.language, "forget.kept"), intent="no", choices=(self._choice("topics"),))
+            return privacy_flow.declined(self.turn)
         return self._anything_else()
 
     def _none_of_these(self) -> Reply:
@@ -331,17 +333,9 @@ class _Turn:
         choices = (*self._entry_choices(self.actions.desks()), self._choice("topics"))
         return self._reply(say(self.language, "human.not_yet"), intent="human", choices=choices)
 
-    def _forget(self) -> Reply:
-        choices = (self._choice("forget-now"), self._choice("no", "forget-now", key="forget_no"))
-        state = self.state.change(pending="forget-now")
-        return self._reply(say(self.language, "forget.ask"), intent="forget", choices=choices, state=state)
-
-    def _forget_now(self) -> Reply:
-        return _with(self._reply("", intent="forget", state=DialogueState()), erase=True)
-
-    def _what_do_you_know(self) -> Reply:
-        choices = (self._choice("forget"), self._choice("topics"))
-        return self._reply(say(self.language, "know"), intent="what_do_you_know", choices=choices)
+    def _attachment(self) -> Reply:
+        choices = (self._choice("human"), self._choice("topics"))
+        return self._reply(say(self.language, "attachment.received"), intent="attachment", choices=choices)
 
     def _safe(self) -> Reply:
         return self._reply(say(self.language, "emergency.safe"), intent="ask", choices=self._topic_choices())

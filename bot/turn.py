@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from knowledge_base.search import SearchResult
 
@@ -116,10 +117,39 @@ class DialogueState:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeping:
+    """How this service keeps what people write, as it tells them."""
+
+    days: int = 90
+    """Without use, after which a conversation is erased."""
+    controller: str | None = None
+    """Who answers for the data; None as long as nobody was named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is kept of a person at this moment."""
+
+    messages: int
+    """Those the person wrote or pressed."""
+    since: date | None
+    """Day of the first one; None without any."""
+    language: str
+    place: str | None
+    opinions: int
+    attachments: int
+    until: date
+    """Day on which it is erased when nothing more is written."""
+    forgets: bool
+    """Erased soon after the page is closed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     incoming: Incoming
     understanding: Understanding
     state: DialogueState
+    keeping: Keeping = Keeping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +184,6 @@ class Reply:
     useful: tuple[str, bool] | None = None
     """Entry id, and whether the person found the answer useful."""
     erase: bool = False
+    tells: Literal["known", "forget_on_close"] | None = None
+    """The text comes from the database, in the transaction that stores the reply: what is known of the person, or that
+    the chat is from now on forgotten when it is closed (or is not any more)."""

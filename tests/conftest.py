@@ -27,6 +27,11 @@ from tests.fakes import FakeParser
 SECRET_KEYS = SecretStr(new_key())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def keys_at_hand() -> None:
+    unlock(Settings(secret_keys=SECRET_KEYS))
+
+
 @pytest.fixture(scope="session")
 def content() -> Content:
     return load_content()
@@ -38,8 +43,7 @@ def library(content: Content) -> Library:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedServer]:
-    unlock(Settings(secret_keys=SECRET_KEYS))
+def postgres(keys_at_hand: None) -> Iterator[EmbeddedServer]:
     with temporary() as server:
         migrate(server.url)
         yield server

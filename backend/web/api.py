@@ -17,8 +17,9 @@ from backend.conversations import (
 from backend.errors import NotFound
 from backend.services import Services
 from backend.web.pages import reader_language
+from backend.web.staff import address_of
 from backend.web.stream import events, last_seen, streaming
-from backend.web.tokens import BearerToken, Caller
+from backend.web.tokens import BearerToken, Caller, cookie_value
 from backend.web.views import CardView, MessageView, card_view, message_view, message_views
 from bot.card import build_card
 from bot.phrases import SPOKEN
@@ -44,9 +45,50 @@ class Problem(BaseModel):
     fields: list[str] | None = None
 
 
-_PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
-PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 404, 422, 503), _PROBLEM)
-router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
+_WAIT: dict[str, Any] = {
+    "Retry-After": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}}
+}
+_MEANINGS = {
+    400: "The request cannot be read.",
+    401: "The token is missing.",
+    403: "Not allowed.",
+    404: "There is no such thing, or the token is not its own.",
+    409: "Something else happened meanwhile.",
+    413: "The request is too large.",
+    422: "Something in the request cannot be used; `fields` names it.",
+    429: "Too many requests in a short time.",
+    503: "Not for now; the same request may be sent again.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For `responses=`: what else an operation may answer, in the one form that all problems have."""
+    content = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    return {
+        status: {"description": _MEANINGS[status], "content": content, **({"headers": _WAIT} if status == 429 else {})}
+        for status in statuses
+    }
+
+
+PROBLEMS = problems(400, 401, 404, 413, 422, 429, 503)
+"""Of an operation that takes something from a person."""
+_READING = problems(401, 404, 422, 503)
+router = APIRouter(prefix="/api/v1")
+
+
+async def count_conversation(request: Request, services: Services) -> None:
+    """Raises TooManyRequests."""
+    await services.limits.check("conversation", address=address_of(request))
+
+
+async def count_message(request: Request, services: Services, caller: Caller | None) -> None:
+    """By address, and by conversation with its token: a stranger who knows an id uses up nobody's share.
+
+    Raises TooManyRequests."""
+    who = {"address": address_of(request)}
+    if caller is not None:
+        who["conversation"] = cookie_value(caller)
+    await services.limits.check("message", **who)
 
 
 class NewConversation(BaseModel):
@@ -98,13 +140,16 @@ class EntryPage(BaseModel):
     page: int
 
 
-@router.post("/conversations", status_code=201)
+@router.post("/conversations", status_code=201, responses=problems(400, 413, 422, 429, 503))
 async def create_conversation(
     request: Request, services: ServicesHere, body: NewConversation | None = None
 ) -> OpenedConversation:
+    await count_conversation(request, services)
     wanted = body or NewConversation()
     language = wanted.language or reader_language(request)
-    opened = await open_conversation(services.sessions, channel="api", language=language, place=wanted.place)
+    opened = await open_conversation(
+        services.sessions, channel="api", language=language, place=wanted.place, keeping=services.chat.keeping
+    )
     access, rows = await list_messages(services.sessions, opened.id, opened.token)
     return OpenedConversation(
         id=opened.id,
@@ -115,15 +160,18 @@ async def create_conversation(
     )
 
 
-@router.post("/conversations/{conversation_id}/messages")
-async def send_message(conversation_id: UUID, body: NewMessage, token: BearerToken, services: ServicesHere) -> Messages:
+@router.post("/conversations/{conversation_id}/messages", responses=PROBLEMS)
+async def send_message(
+    request: Request, conversation_id: UUID, body: NewMessage, token: BearerToken, services: ServicesHere
+) -> Messages:
+    await count_message(request, services, Caller(conversation_id, token))
     sent = Sent(body.client_message_id, text=body.text or "", choice=body.choice)
     turn = await receive(services.chat, conversation_id, token, sent)
     answers = [row for row in turn.messages if row.author != "person"]
     return Messages(messages=message_views(answers, services.shelf), state=turn.state)
 
 
-@router.get("/conversations/{conversation_id}/messages")
+@router.get("/conversations/{conversation_id}/messages", responses=_READING)
 async def read_messages(
     conversation_id: UUID,
     token: BearerToken,
@@ -141,7 +189,8 @@ async def read_messages(
         200: {
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
             "description": "Each event's data is a message.",
-        }
+        },
+        **_READING,
     },
 )
 async def stream_messages(
@@ -157,12 +206,28 @@ async def stream_messages(
     return streaming(events(services, caller, seen, lambda row: message_view(row, services.shelf).model_dump_json()))
 
 
-@router.get("/conversations/{conversation_id}/export")
+@router.get("/conversations/{conversation_id}/export", responses=_READING)
 async def export(conversation_id: UUID, token: BearerToken, services: ServicesHere) -> dict[str, Any]:
     return await export_conversation(services.sessions, conversation_id, token)
 
 
-@router.delete("/conversations/{conversation_id}", status_code=204)
+@router.delete(
+    "/conversations/{conversation_id}",
+    status_code=204,
+    responses={
+        204: {
+            "description": "All of it is erased.",
+            "headers": {
+                "Erasure-Receipt": {
+                    "description": "Number of the receipt.",
+                    "required": True,
+                    "schema": {"type": "string"},
+                }
+            },
+        },
+        **_READING,
+    },
+)
 async def erase(conversation_id: UUID, token: BearerToken, services: ServicesHere) -> Response:
     receipt = await erase_conversation(services.sessions, conversation_id, token)
     return Response(status_code=204, headers={"Erasure-Receipt": receipt})
@@ -173,7 +238,7 @@ async def languages() -> list[LanguageView]:
     return [LanguageView(code=one.code, name=one.name, direction=one.direction) for one in SPOKEN.values()]
 
 
-@router.get("/entries")
+@router.get("/entries", responses=problems(422))
 async def list_entries(
     request: Request,
     services: ServicesHere,
@@ -194,7 +259,7 @@ async def list_entries(
     return EntryPage(entries=[card_view(card) for card in cards if card], total=len(found), page=page)
 
 
-@router.get("/entries/{entry_id}")
+@router.get("/entries/{entry_id}", responses=problems(404, 422))
 async def read_entry(
     request: Request,
     entry_id: str,

@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from backend.chat import Answered, Sent, receive
+from backend.chat import Answered, ErasedMeanwhile, Sent, receive
 from backend.conversations import StoredMessage, check_language, list_messages, open_conversation
-from backend.errors import AppError, Forbidden, NotFound
+from backend.errors import AppError, Forbidden, NotFound, TooManyRequests
 from backend.services import Services
-from backend.web.api import ServicesHere
+from backend.web.api import ServicesHere, count_conversation, count_message
 from backend.web.pages import LANGUAGE_COOKIE, page, reader_language, render
 from backend.web.stream import events, last_seen, streaming
 from backend.web.tokens import CHAT_COOKIE, Caller, caller_of_page, cookie_value
@@ -62,7 +62,8 @@ async def show_chat(request: Request, services: ServicesHere) -> Response:
         "chat.html",
         language=language,
         messages=views,
-        welcome=None if views else welcome(language),
+        welcome=None if views else welcome(language, services.chat.keeping),
+        exit_url=services.settings.exit_url,
         last_id=views[-1].id if views else 0,
         live=caller is not None,
         nonce=secrets.token_urlsafe(8),
@@ -82,7 +83,7 @@ async def send(
     services: ServicesHere,
     text: Annotated[str, Form()] = "",
     choice: Annotated[str | None, Form()] = None,
-    client_message_id: Annotated[str, Form(max_length=64)] = "",
+    client_message_id: Annotated[str, Form(pattern=r"^[A-Za-z0-9_.:-]{0,64}$")] = "",
 ) -> Response:
     check_same_site(request)
     sent = Sent(client_message_id or secrets.token_urlsafe(12), text=text, choice=choice)
@@ -92,7 +93,10 @@ async def send(
     except AppError as error:
         if isinstance(error, Forbidden):
             raise
-        return await _kept(request, services, error, text)
+        kept = await _kept(request, services, error, text)
+        if isinstance(error, TooManyRequests):
+            kept.headers["retry-after"] = str(error.values["seconds"])
+        return kept
     if request.headers.get("hx-request"):
         response: Response = _live_answer(answered, services, caller, opened=opened)
     else:
@@ -107,12 +111,16 @@ async def _receive_or_open(
 ) -> tuple[Caller, Answered, bool]:
     """In this browser's conversation; in a new one when it has none or its own was erased."""
     caller = caller_of_page(request)
+    await count_message(request, services, caller)
     if caller is not None:
         try:
             return caller, await receive(services.chat, caller.conversation_id, caller.token, sent), False
+        except ErasedMeanwhile:  # by the same person, a moment after sending: the words are not stored anew
+            raise
         except NotFound:
             pass
-    opened = await open_conversation(services.sessions, channel="web", language=language)
+    await count_conversation(request, services)
+    opened = await open_conversation(services.sessions, channel="web", language=language, keeping=services.chat.keeping)
     caller = Caller(opened.id, opened.token)
     return caller, await receive(services.chat, opened.id, opened.token, sent), True
 
@@ -153,7 +161,8 @@ async def _kept(request: Request, services: Services, error: AppError, draft: st
         language=language,
         status_code=error.status,
         messages=views,
-        welcome=None if views else welcome(language),
+        welcome=None if views else welcome(language, services.chat.keeping),
+        exit_url=services.settings.exit_url,
         last_id=views[-1].id if views else 0,
         live=caller is not None,
         nonce=secrets.token_urlsafe(8),
@@ -180,6 +189,7 @@ async def change_language(
     check_language(language)
     caller = caller_of_page(request)
     if caller is not None:
+        await count_message(request, services, caller)
         sent = Sent(secrets.token_urlsafe(12), choice=f"language:{language}")
         try:
             await receive(services.chat, caller.conversation_id, caller.token, sent)
@@ -190,6 +200,15 @@ async def change_language(
     return response
 
 
+def _secure(request: Request) -> bool:
+    services: Services = request.app.state.services
+    return services.settings.https or request.url.scheme == "https"
+
+
 def _set_cookie(response: Response, name: str, value: str, request: Request, *, max_age: int | None) -> None:
-    secure = request.url.scheme == "https"
+    secure = _secure(request)
     response.set_cookie(name, value, max_age=max_age, httponly=True, samesite="lax", secure=secure, path="/")
+
+
+def clear_cookie(response: Response, name: str, request: Request) -> None:
+    response.delete_cookie(name, httponly=True, samesite="lax", secure=_secure(request), path="/")

@@ -76,6 +76,35 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iOS"),
+    ("Windows", "Windows"),
+    ("Macintosh", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+"""What a User-Agent says, the more special one first: nearly all of them call themselves Safari, too."""
+
+
+def browser_label(request: Request) -> str:
+    """Such as «Firefox, Linux», so that people know their own sessions again; empty when it says neither."""
+    agent = request.headers.get("user-agent", "")[:400]
+    found = (next((name for mark, name in known if mark in agent), "") for known in (_BROWSERS, _SYSTEMS))
+    return ", ".join(filter(None, found))
+
+
 def sign_in_redirect(request: Request) -> RedirectResponse:
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     query = f"?{urlencode({'next': target})}" if request.method == "GET" and target != "/console" else ""
@@ -118,6 +147,7 @@ __all__ = [
     "SignInNeeded",
     "StaffHere",
     "address_of",
+    "browser_label",
     "clear_staff_cookie",
     "cookie_name",
     "own_form",

@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 
 from backend.conversations import StoredMessage, list_messages
-from backend.errors import AppError
+from backend.errors import AppError, NotFound
 from backend.services import Services
 from backend.web.tokens import Caller
 
@@ -32,8 +32,10 @@ async def events(
                 _, rows = await list_messages(
                     services.sessions, caller.conversation_id, caller.token, after=max(after, 0)
                 )
-            except AppError:
+            except NotFound:
                 yield "event: gone\ndata: gone\n\n"
+                return
+            except AppError:  # the browser comes back by itself
                 return
             for row in rows:
                 after = row.id

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 
@@ -44,6 +45,14 @@ class CardView(BaseModel):
     open_now: bool | None
 
 
+class AttachmentView(BaseModel):
+    id: UUID
+    kind: Literal["image", "pdf", "voice"]
+    media_type: str
+    size: int = Field(description="Bytes.")
+    url: str
+
+
 class MessageView(BaseModel):
     id: int
     author: str
@@ -57,7 +66,7 @@ class MessageView(BaseModel):
     intent: str | None = None
     choice: str | None = Field(default=None, description="On a person's message: the pressed button.")
     variant: str | None = Field(default=None, description="How much of the entry is shown.")
-    attachments: list[str] = []
+    attachments: list[AttachmentView] = []
 
 
 def card_view(card: Card) -> CardView:
@@ -86,6 +95,11 @@ def card_view(card: Card) -> CardView:
     )
 
 
+def _attachment_view(*, conversation: str, id: str, **described: Any) -> AttachmentView:
+    url = f"/api/v1/conversations/{conversation}/attachments/{id}"
+    return AttachmentView(id=UUID(id), url=url, **described)
+
+
 def message_view(row: StoredMessage, actions: Actions, *, now: datetime | None = None) -> MessageView:
     payload: dict[str, Any] = row.payload
     view = MessageView(
@@ -100,6 +114,7 @@ def message_view(row: StoredMessage, actions: Actions, *, now: datetime | None =
         intent=payload.get("intent"),
         choice=payload.get("choice"),
         variant=payload.get("variant"),
+        attachments=[_attachment_view(**described) for described in payload.get("attachments", ())],
     )
     entry = actions.find_entry(payload["entry"]) if "entry" in payload else None
     if entry is not None and entry.shown:

@@ -289,4 +289,4 @@ async def test_every_page_and_answer_carries_the_security_headers(client: httpx.
         headers = (await client.get(path)).headers
         assert "script-src 'self'" in headers["content-security-policy"], path
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"

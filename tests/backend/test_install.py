@@ -1,6 +1,7 @@
 """Installations with small stand-ins for npm, uv and train.py: what is skipped, what is said when it fails."""
 
 import os
+import re
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ import pathlib, sys
 if pathlib.Path("../fail").exists(): sys.exit(pathlib.Path("../fail").read_text())
 assert sys.argv[1] == "ci" and "--ignore-scripts" in sys.argv, sys.argv
 calls = pathlib.Path("../calls"); calls.write_text(calls.read_text() + "npm " if calls.exists() else "npm ")
-for name in ("htmx.org/dist/htmx.min.js", "htmx-ext-sse/dist/sse.min.js"):
+for name in FILES:
     file = pathlib.Path("node_modules", name); file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(pathlib.Path("package-lock.json").read_text())
 """
@@ -70,7 +71,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = program(tmp_path / "npm.py", NPM)
+    script = program(tmp_path / "npm.py", f"FILES = {tuple(install.FRONTEND_FILES)}\n{NPM}")
     monkeypatch.setattr(install, "_npm", lambda: [sys.executable, str(script)])
 
 
@@ -90,7 +91,10 @@ def test_front_end_libraries_are_installed_once_and_again_when_the_lock_file_cha
     root: Path, data_dir: Path
 ) -> None:
     static = install.frontend(data_dir, root=root)
-    assert {file.name for file in static.iterdir()} == {"htmx.min.js", "sse.min.js"}
+    assert {file.name for file in static.iterdir()} == {"htmx.min.js", "sse.min.js", "bootstrap-italia"}
+    assert (static / "bootstrap-italia" / "css" / "bootstrap-italia.min.css").exists()
+    assert (static / "bootstrap-italia" / "svg" / "sprites.svg").exists()
+    assert not (data_dir / "frontend" / "node_modules").exists(), "sixty megabytes that nothing reads"
     install.frontend(data_dir, root=root)
     assert (data_dir / "calls").read_text() == "npm "
 
@@ -101,11 +105,39 @@ def test_front_end_libraries_are_installed_once_and_again_when_the_lock_file_cha
 
 
 @pytest.mark.usefixtures("npm")
-def test_a_library_that_went_missing_is_installed_again(root: Path, data_dir: Path) -> None:
+@pytest.mark.parametrize("name", ["sse.min.js", "bootstrap-italia/css/bootstrap-italia.min.css"])
+def test_a_library_that_went_missing_is_installed_again(root: Path, data_dir: Path, name: str) -> None:
     static = install.frontend(data_dir, root=root)
-    (static / "sse.min.js").unlink()
+    (static / name).unlink()
     install.frontend(data_dir, root=root)
-    assert (static / "sse.min.js").exists()
+    assert (static / name).exists()
+
+
+@pytest.mark.usefixtures("npm")
+def test_a_package_without_one_of_its_files_is_not_taken_for_installed(
+    root: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(install.FRONTEND_FILES, "not/there.css", "there.css")
+    with pytest.raises(StartError, match="does not contain"):
+        install.frontend(data_dir, root=root)
+    assert not (data_dir / "frontend" / "installed").exists()
+
+
+@pytest.mark.usefixtures("npm")
+def test_the_font_of_a_video_player_that_our_policy_refuses_is_left_out(root: Path, data_dir: Path) -> None:
+    (root / "package-lock.json").write_text("a{}@font-face{font-family:VideoJS;src:url(data:x;base64,y==)}b{}")
+    static = install.frontend(data_dir, root=root)
+    assert (static / "bootstrap-italia" / "css" / "bootstrap-italia.min.css").read_text() == "a{}b{}"
+
+
+def test_the_fonts_that_the_pages_load_are_installed_and_nothing_is_asked_of_another_host() -> None:
+    styles = (install.ROOT / "backend" / "web" / "static" / "staff.css").read_text()
+    loaded = re.findall(r"url\(\"?([^)\"]+)", styles)
+    assert loaded
+    assert {f"bootstrap-italia/{name.partition('bootstrap-italia/')[2]}" for name in loaded} <= set(
+        install.FRONTEND_FILES.values()
+    )
+    assert "//" not in styles
 
 
 @pytest.mark.usefixtures("npm")
@@ -139,7 +171,7 @@ def test_the_real_npm_is_the_wheel_s_own() -> None:
 
 
 def test_the_lock_file_names_no_registry_and_exact_versions() -> None:
-    assert "://" not in (install.ROOT / "package-lock.json").read_text()
+    assert '"resolved"' not in (install.ROOT / "package-lock.json").read_text()
     assert "^" not in (install.ROOT / "package.json").read_text()
 
 

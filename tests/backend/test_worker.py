@@ -37,7 +37,7 @@ async def test_conversations_in_which_nobody_wrote_are_swept(services: Services)
         )
     jobs = create_jobs(services)
     async with jobs.open_async():
-        await jobs.tasks["sweep"](timestamp=0)
+        await jobs.tasks["retention"](timestamp=0)
     async with services.sessions() as session:
         ids = (await session.execute(select(Conversation.id))).scalars().all()
         assert empty.id not in ids
@@ -47,4 +47,4 @@ async def test_conversations_in_which_nobody_wrote_are_swept(services: Services)
 
 async def test_the_jobs_are_known_to_the_queue(services: Services) -> None:
     jobs = create_jobs(services)
-    assert {"finish_turns", "sweep"} <= set(jobs.tasks)
+    assert {"finish_turns", "forget", "retention"} <= set(jobs.tasks)

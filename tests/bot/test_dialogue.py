@@ -1,12 +1,14 @@
 """What the bot says, turn by turn, with no database and no network."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from bot.dialogue import respond, welcome
 from bot.phrases import SPOKEN, say
-from bot.turn import DialogueState, Emergency, Guess, Incoming, Intent, Reply, Turn, Understanding
+from bot.privacy import known_text
+from bot.turn import DialogueState, Emergency, Guess, Incoming, Intent, Keeping, Known, Reply, Turn, Understanding
 from knowledge_base.library import Library
 from knowledge_base.search import Band, Hit, SearchResult
 
@@ -119,7 +121,7 @@ def test_a_facet_word_in_a_question_about_something_else_is_that_question(talk) 
 def test_every_intent_has_an_answer_in_every_language(talk, intent: Intent, language: str) -> None:
     for state in (START, AFTER_ANSWER):
         reply = talk(UNKNOWN, guess=Guess(intent, 0.99), language=language, state=state)
-        assert reply.text or reply.erase
+        assert reply.text or reply.erase or reply.tells
         assert "{" not in reply.text
         assert reply.text != say(language, reply.text) or " " in reply.text
 
@@ -184,7 +186,7 @@ def test_an_entry_kept_only_for_reference_is_never_shown(talk) -> None:
 
 def test_every_button_the_bot_ever_shows_can_be_pressed(talk, library: Library) -> None:
     seen: set[str] = set()
-    waiting = [choice.id for choice in welcome("en").choices]
+    waiting = [choice.id for choice in welcome("en", Keeping()).choices]
     while waiting and len(seen) < 600:
         choice = waiting.pop()
         if choice in seen:
@@ -201,3 +203,31 @@ def test_a_conversation_survives_an_update_that_renamed_its_memory() -> None:
     state = DialogueState.from_json({"last_entry": "isee", "something_new": 1, "offered": ["a"]})
     assert state.last_entry == "isee"
     assert DialogueState.from_json(state.to_json()) == state
+
+
+@pytest.mark.parametrize(
+    "language, days", [("it", "41 giorni"), ("en", "41 days"), ("fr", "41 jours"), ("ar", "41 يومًا")]
+)
+def test_before_the_first_word_it_is_said_what_is_kept_and_for_how_long(language: str, days: str) -> None:
+    reply = welcome(language, Keeping(days=41))
+    assert days in reply.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "112" in reply.text
+    assert "privacy" in ids(reply)
+
+
+@pytest.mark.parametrize("language", SPOKEN)
+def test_the_notice_names_who_answers_for_it_or_says_that_nobody_was_named(talk, language: str) -> None:
+    assert say(language, "privacy.no_controller") in talk(choice="privacy", language=language).text
+    turn = Turn(Incoming(language, choice="privacy"), Understanding(), START, Keeping(3, "Comune di Prova"))
+    text = respond(turn, Library.build([], {})).text
+    assert "Comune di Prova" in text
+    assert say(language, "privacy.no_controller") not in text
+
+
+@pytest.mark.parametrize("language", SPOKEN)
+def test_what_is_known_is_told_with_numbers_and_dates(language: str) -> None:
+    known = Known(3, date(2026, 3, 1), "fr", "Ivrea", 2, 1, date(2026, 6, 4), forgets=False)
+    text = known_text(language, known)
+    assert all(part in text for part in ("3", "2026", "Français", "Ivrea"))
+    assert "{" not in text
+    assert "2026" not in known_text(language, replace(known, since=None, messages=0, forgets=True))

@@ -20,7 +20,18 @@
     return holder.innerHTML;
   };
 
+  // Erased elsewhere, in another window or because it was left alone: nothing of it stays on the screen.
+  const fresh = (event) => {
+    if (event) event.preventDefault();
+    location.replace("/");
+  };
+  document.body.addEventListener("htmx:sseError", async () => {
+    const answer = await fetch("/still-here", { method: "POST" }).catch(() => null);
+    if (answer && answer.status === 404) fresh();
+  });
+
   document.body.addEventListener("htmx:sseBeforeMessage", (event) => {
+    if (event.detail.type === "gone") return fresh(event);
     const holder = document.createElement("template");
     holder.innerHTML = event.detail.data;
     const message = holder.content.querySelector("li.message[id]");

@@ -1,0 +1,228 @@
+"""Every route, asked by everybody, on their own things and on others': compared with the table in docs/access.md."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from sqlalchemy import select, update
+
+from backend.config import ROOT
+from backend.conversations import Opened, open_conversation
+from backend.models import Attachment, Conversation, Message, Passkey, StaffSession
+from backend.services import Services
+from tests.staff import FORM, StaffLogin, give_role, make_account, make_desk, make_organisation, make_staff, sign_in
+
+TABLE = ROOT / "docs" / "access.md"
+WHO = (
+    "nobody",
+    "person",
+    "operator",
+    "editor",
+    "desk manager",
+    "administrator",
+    "administrator of all",
+    "auditor",
+)
+DESK_ROLES = ("operator", "desk manager")
+PUBLIC_FILES = "/static"
+FIELDS = {
+    "name": "Somebody",
+    "email": "{new}@elp.test",
+    "language": "it",
+    "role": "operator",
+    "text": "ciao",
+    "draft": "",
+    "place": "",
+}
+JSON = {
+    "/api/v1/conversations": {"language": "it"},
+    "/api/v1/conversations/{conversation_id}/messages": {"client_message_id": "new", "text": "ciao"},
+}
+
+
+@dataclass
+class Asker:
+    """Somebody of the table with what is theirs, and with what is not."""
+
+    who: str
+    headers: dict[str, str] = field(default_factory=dict)
+    login: StaffLogin | None = None
+    opened: Opened | None = None
+    organisations: tuple[int, int] = (0, 0)
+    """Their own, and another."""
+    desks: tuple[int, int] = (0, 0)
+
+
+def routes(app: FastAPI) -> list[tuple[str, str]]:
+    found = []
+    for context in iter_route_contexts(app.routes):
+        path = getattr(context, "path", None) or context.route.path
+        methods = getattr(context, "methods", None) or getattr(context.route, "methods", None) or {"GET"}
+        found += [(method, path) for method in sorted(methods - {"HEAD"})]
+    return [route for route in found if route[1] != PUBLIC_FILES]
+
+
+def table() -> dict[tuple[str, str], dict[str, str]]:
+    """The rows of the table; a cell is what happens with one's own thing, then with somebody else's when it differs."""
+    rows = {}
+    for line in TABLE.read_text(encoding="utf-8").splitlines():
+        match = re.match(r"\| `([A-Z]+) (\S+)` \|(.*)\|$", line)
+        if match:
+            cells = [cell.strip() for cell in match[3].split("|")]
+            rows[match[1], match[2]] = dict(zip(WHO, cells, strict=True))
+    return rows
+
+
+async def make_asker(services: Services, who: str) -> Asker:
+    own, other = await make_organisation(services), await make_organisation(services)
+    desk, elsewhere = await make_desk(services, own), await make_desk(services, other)
+    if who in DESK_ROLES:  # the harder case: another desk of the same organisation
+        elsewhere = await make_desk(services, own)
+    asker = Asker(who, dict(FORM), organisations=(own, other), desks=(desk, elsewhere))
+    if who == "nobody":
+        return asker
+    if who == "person":
+        asker.opened = await open_conversation(services.sessions, channel="web", language="it")
+        asker.headers |= {"cookie": f"elp_chat={asker.opened.id}.{asker.opened.token}"}
+        asker.headers |= {"authorization": f"Bearer {asker.opened.token}"}
+        return asker
+    role = who.removesuffix(" of all").replace(" ", "_")
+    everywhere = who.endswith("of all")
+    asker.login = await make_staff(
+        services, role, organisation=None if everywhere else own, desk=desk if who in DESK_ROLES else None
+    )
+    asker.headers |= {"cookie": "; ".join(f"{name}={value}" for name, value in asker.login.cookies.items())}
+    return asker
+
+
+async def make_target(services: Services, asker: Asker, path: str, *, own: bool) -> dict[str, Any]:
+    """Fresh things for every request that names some, because some requests delete them."""
+    which = 0 if own else 1
+    target = {"entry_id": "sportello-elp" if own else "nothing", "organisation_id": asker.organisations[which]}
+    if "{desk_id}" in path:
+        target["desk_id"] = await make_desk(services, asker.organisations[which])
+    if "{conversation_id}" in path:
+        target |= await make_conversation(services, asker, own=own)
+    if any(name in path for name in ("{account_id}", "{session_id}", "{passkey_id}", "{token}")):
+        target |= await make_member(services, asker, path, own=own)
+    return target
+
+
+async def make_conversation(services: Services, asker: Asker, *, own: bool) -> dict[str, Any]:
+    """With a message and a file; at a desk, for those who work at one."""
+    opened = asker.opened if own and asker.opened else None
+    opened = opened or await open_conversation(services.sessions, channel="web", language="it")
+    message = Message(conversation_id=opened.id, author="person", language="it", text="aiuto")
+    async with services.sessions.begin() as session:
+        session.add(message)
+        await session.flush()
+        attachment = Attachment(message_id=message.id, kind="pdf", media_type="application/pdf", size=1, data=b"%")
+        session.add(attachment)
+        await session.flush()
+        if asker.opened is None:
+            values = {"desk_id": asker.desks[0 if own else 1], "state": "WAITING"}
+            await session.execute(update(Conversation).where(Conversation.id == opened.id).values(**values))
+    return {"conversation_id": opened.id, "message_id": message.id, "attachment_id": attachment.id}
+
+
+async def make_member(services: Services, asker: Asker, path: str, *, own: bool) -> dict[str, Any]:
+    """Somebody of the organisation; of one's own account page, the asker."""
+    organisation = asker.organisations[0 if own else 1]
+    member = await make_account(services)
+    membership = await give_role(services, member, "editor", organisation=organisation)
+    holder = asker.login.account_id if path.startswith("/account") and own and asker.login else member
+    await sign_in(services, holder, browser="elsewhere")
+    passkey = uuid4().bytes
+    async with services.sessions.begin() as session:
+        session.add(Passkey(id=passkey, account_id=holder, name="key", public_key=b"k", sign_count=0))
+        query = select(StaffSession.id).where(StaffSession.account_id == holder, StaffSession.browser == "elsewhere")
+        found = (await session.execute(query.limit(1))).scalar_one()
+    return {
+        "account_id": member,
+        "membership_id": membership,
+        "session_id": found,
+        "passkey_id": passkey_name(passkey),
+        "token": await make_link(services, member) if own else "nothing",
+    }
+
+
+def passkey_name(passkey: bytes) -> str:
+    from webauthn.helpers import bytes_to_base64url
+
+    return bytes_to_base64url(passkey)
+
+
+async def make_link(services: Services, account_id: UUID) -> str:
+    from backend.accounts import new_link
+
+    async with services.sessions.begin() as session:
+        return await new_link(session, account_id)
+
+
+async def ask(client: httpx.AsyncClient, asker: Asker, method: str, path: str, target: dict[str, Any]) -> str:
+    address = path.format(**target)
+    form = {key: value.format(new=uuid4().hex) for key, value in FIELDS.items()}
+    sent: dict[str, Any] = {}
+    if path.endswith("/attachments") and method == "POST":
+        sent = {"data": {"client_message_id": uuid4().hex}, "files": {"file": ("letter.pdf", b"%PDF-1.4\n%%EOF\n")}}
+    elif path in JSON and method == "POST":
+        sent = {"json": JSON[path]}
+    elif "passkey" in path and not path.endswith("delete") and method == "POST":
+        sent = {"json": {}}
+    elif method == "POST":
+        form |= {"place": f"organisation:{target['organisation_id']}"}
+        sent = {"data": form}
+    client.cookies.clear()
+    request = client.request(method, address, headers=asker.headers, **sent)
+    try:
+        response = await asyncio.wait_for(request, 2 if path.endswith("/events") else 20)
+    except TimeoutError:
+        return "yes"  # an event stream that goes on
+    assert response.status_code < 500, f"{method} {path} as {asker.who}: {response.status_code}"
+    if response.status_code == 401 or (
+        response.status_code == 303 and response.headers["location"].startswith("/sign-in") and "sign" not in path
+    ):
+        return "sign in"
+    return {403: "no", 404: "hidden"}.get(response.status_code, "yes")
+
+
+async def cell(client: httpx.AsyncClient, services: Services, who: str, method: str, path: str) -> str:
+    outcomes = []
+    for own in (True, False) if "{" in path else (True,):
+        asker = await make_asker(services, who)
+        target = await make_target(services, asker, path, own=own)
+        outcomes.append(await ask(client, asker, method, path, target))
+    return " / ".join(dict.fromkeys(outcomes))
+
+
+@pytest.fixture
+async def clients(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with contextlib.AsyncExitStack() as stack:
+        yield await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://elp.test"))
+
+
+def test_every_route_has_a_row_and_every_row_a_route(app: FastAPI) -> None:
+    assert sorted(table()) == sorted(routes(app))
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_everybody_may_do_what_the_table_says_and_nothing_else(
+    clients: httpx.AsyncClient, services: Services, app: FastAPI, who: str
+) -> None:
+    said = table()
+    wrong = {}
+    for method, path in routes(app):
+        found = await cell(clients, services, who, method, path)
+        expected = said.get((method, path), {}).get(who)
+        if found != expected:
+            wrong[f"{method} {path}"] = f"the table says {expected!r}, the service {found!r}"
+    assert not wrong
