@@ -227,7 +227,7 @@ async def test_a_button_nobody_knows_any_more_gets_a_kind_word_and_todays_choice
 
 
 async def test_an_unknown_language_is_refused_and_a_known_one_without_texts_is_too(client: httpx.AsyncClient) -> None:
-    for code in ("xx", "../it", "zh", ""):
+    for code in ("xx", "../it", "so", ""):
         response = await client.post("/api/v1/conversations", json={"language": code})
         assert response.status_code in (201, 422)
         if code:
