@@ -16,6 +16,7 @@ from backend.config import ROOT, Settings
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The ELP Assistant.")
 kb = typer.Typer(no_args_is_help=True, help="Content of the knowledge base.")
 nlu = typer.Typer(no_args_is_help=True, help="The model that understands what people want to do.")
+language = typer.Typer(no_args_is_help=True, help="How far each language is.")
 evaluate = typer.Typer(no_args_is_help=True, help="Measures quality; prints one JSON object last.")
 bench = typer.Typer(no_args_is_help=True, help="Measures speed; prints one JSON object last.")
 keys = typer.Typer(no_args_is_help=True, help="Keys that encrypt what people write.")
@@ -24,6 +25,7 @@ app.add_typer(kb, name="kb")
 app.add_typer(keys, name="keys")
 app.add_typer(user, name="user")
 app.add_typer(nlu, name="nlu")
+app.add_typer(language, name="language")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(bench, name="bench")
 
@@ -195,6 +197,30 @@ def user_link(email: Annotated[str, typer.Argument(help="Address of the account.
     from backend.start import link_user, with_database
 
     with_database(settings_or_stop(), lambda settings: typer.echo(link_user(settings, email)))
+
+
+@kb.command("readability")
+def kb_readability() -> None:
+    """Gulpease index of each Italian text and of its simpler words, the hardest first."""
+    from knowledge_base.files import load_content
+    from knowledge_base.readability import PLAIN, SIMPLE, of_text
+
+    entries = [entry for entry in load_content().entries if entry.shown]
+    measured = sorted((*of_text(entry.texts["it"]), entry.id) for entry in entries)
+    for full, simple, entry_id in measured:
+        typer.echo(f"{full:6.1f} {simple:6.1f}  {entry_id}")
+    hard = sum(full < PLAIN or simple < SIMPLE for full, simple, _ in measured)
+    typer.echo(f"{hard} of {len(measured)} under {PLAIN} or, in simpler words, under {SIMPLE}.")
+    raise typer.Exit(1 if hard else 0)
+
+
+@language.command("table")
+def language_table() -> None:
+    """Write docs/languages.md anew."""
+    from backend.languages import TABLE, table
+
+    TABLE.write_text(table(), encoding="utf-8")
+    typer.echo(f"{TABLE.relative_to(ROOT)} is up to date.")
 
 
 @nlu.command("train")

@@ -10,7 +10,9 @@ import typer
 from babel.messages.pofile import read_po
 
 from backend.config import ROOT, Settings
-from bot.phrases import LOCALES, SPOKEN
+from backend.languages import table_is_old
+from bot.language import script_of
+from bot.phrases import KNOWN, LOCALES, SPOKEN, language_name
 from knowledge_base.entry import SOURCE_LANGUAGE, Entry, Text, TextState
 from knowledge_base.files import ContentError, load_content
 
@@ -37,7 +39,9 @@ def _call(command: tuple[str, ...]) -> int:
 def run_checks() -> int:
     """All of them, even after one has failed; 0 when all passed."""
     failed = [" ".join(command) for command in CHECKS if _call(command)]
-    for name, problems in (("catalogues", catalogue_problems()), ("content", content_problems())):
+    tables = ["docs/languages.md is old: elp language table"] if table_is_old() else []
+    parts = (("catalogues", catalogue_problems()), ("content", content_problems()), ("tables", tables))
+    for name, problems in parts:
         typer.echo(f"● {name}")
         for problem in problems:
             typer.echo(f"  {problem}")
@@ -128,8 +132,28 @@ def _text_problems(entry: Entry, language: str) -> Iterator[str]:
         yield f"{where}: links and e-mail addresses belong to the facts"
     if len(text.questions) < 12:
         yield f"{where}: only {len(text.questions)} questions"
+    if (share := _own_script(text, language)) < _FEWEST_OWN_LETTERS:
+        yield f"{where}: only {share:.0%} of the letters are in the language's script"
+    yield from (f"{where}: {name} has {length} characters" for name, length in _too_long(text))
     if source and language != SOURCE_LANGUAGE:
         yield from (f"{where}: {name} differs from the Italian" for name in _unlike(text, source))
+
+
+_FEWEST_OWN_LETTERS = 0.6
+"""The rest are Italian names and official words, which stay as they stand on doors and forms."""
+_LONGEST = {"title": 70, "summary": 400, "step": 180}
+
+
+def _own_script(text: Text, language: str) -> float:
+    wanted = {script_of(language_name(language, language)), script_of(KNOWN[language].name)}
+    letters = [letter for part in text.paragraphs() for letter in part if letter.isalpha()]
+    own = sum(script_of(letter) in wanted for letter in letters)
+    return own / len(letters) if letters else 1.0
+
+
+def _too_long(text: Text) -> Iterator[tuple[str, int]]:
+    parts = [("title", text.title), ("summary", text.summary), *(("step", step) for step in text.steps)]
+    yield from ((name, len(part)) for name, part in parts if len(part) > _LONGEST[name])
 
 
 def _unlike(text: Text, source: Text) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """What would identify somebody is hidden from readers who need not see it; what is only a number stays."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
