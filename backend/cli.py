@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from backend.config import ROOT, Settings
 
+T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The ELP Assistant.")
 kb = typer.Typer(no_args_is_help=True, help="Content of the knowledge base.")
 nlu = typer.Typer(no_args_is_help=True, help="The model that understands what people want to do.")
@@ -212,6 +214,47 @@ def kb_readability() -> None:
     hard = sum(full < PLAIN or simple < SIMPLE for full, simple, _ in measured)
     typer.echo(f"{hard} of {len(measured)} under {PLAIN} or, in simpler words, under {SIMPLE}.")
     raise typer.Exit(1 if hard else 0)
+
+
+def _language_or_stop(work: Callable[[], T]) -> T:
+    from backend.languages import LanguageError
+
+    try:
+        return work()
+    except LanguageError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+@language.command("add")
+def language_add(code: str) -> None:
+    """Prepare the files of a new language; nobody can choose it yet."""
+    from backend import languages
+
+    for path in _language_or_stop(lambda: languages.add(code)):
+        typer.echo(f"made {path.relative_to(ROOT)}")
+    typer.echo(f"CONTRIBUTING.md says how to fill them. What is missing: elp language check {code}")
+
+
+@language.command("check")
+def language_check(code: str) -> None:
+    """What a language lacks before people can choose it."""
+    from backend import languages
+
+    lacks = _language_or_stop(lambda: languages.missing(code))
+    for line in lacks:
+        typer.echo(line)
+    typer.echo(f"{len(lacks)} things are missing." if lacks else f"Complete: elp language publish {code}")
+    raise typer.Exit(1 if lacks else 0)
+
+
+@language.command("publish")
+def language_publish(code: str) -> None:
+    """Let people choose a language that is complete."""
+    from backend import languages
+
+    _language_or_stop(lambda: languages.publish(code))
+    typer.echo(f"People can choose {code} from the next start on. Also: elp language table, README.md, CHANGELOG.md.")
 
 
 @language.command("table")

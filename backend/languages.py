@@ -1,11 +1,14 @@
-"""How far each language is: `elp language list`, and the table in docs/languages.md."""
+"""How far each language is, and how one is added: `elp language table|add|check|publish`."""
 
 import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
-from babel.messages.pofile import read_po
+from babel import Locale, UnknownLocaleError
+from babel.messages.catalog import Catalog, Message
+from babel.messages.pofile import read_po, write_po
 
 from backend.config import ROOT
 from bot.phrases import KNOWN, LOCALES, SPOKEN
@@ -76,8 +79,7 @@ def _standing(code: str, content: Content, measured: int) -> Standing:
 def _sentences(code: str) -> int:
     if code not in SPOKEN:
         return 0
-    with (LOCALES / code / "LC_MESSAGES" / "elp.po").open("rb") as file:
-        return sum(1 for message in read_po(file, locale=code) if message.id and message.string)
+    return sum(1 for message in _catalogue(code) if message.string)
 
 
 def _lines(files: str, beginning: str) -> int:
@@ -85,6 +87,84 @@ def _lines(files: str, beginning: str) -> int:
     return sum(
         1 for path in ROOT.glob(files) for line in path.read_text(encoding="utf-8").splitlines() if begins.match(line)
     )
+
+
+DRAFT = "draft.po"
+"""The catalogue of a language nobody can choose yet; `publish` gives it its name."""
+_PLACEHOLDER = re.compile(r"\{\w+\}")
+
+
+class LanguageError(ValueError):
+    """What cannot be done with a language, in one sentence."""
+
+
+def add(code: str) -> list[Path]:
+    """Prepares the files of a new language; returns those it made. Raises LanguageError."""
+    try:
+        Locale.parse(code)
+    except (UnknownLocaleError, ValueError) as error:
+        raise LanguageError(f"CLDR knows no language {code!r}.") from error
+    if code in SPOKEN:
+        raise LanguageError(f"{code} is there already.")
+    draft = LOCALES / code / "LC_MESSAGES" / DRAFT
+    if draft.exists():
+        raise LanguageError(f"{draft.relative_to(ROOT)} is there already: elp language check {code}")
+    made = Catalog(locale=code, project="ELP Assistant", version="1", charset="utf-8")
+    for message in _catalogue("en"):
+        made.add(message.id, "", auto_comments=[f"English: {' / '.join(str(message.string).splitlines())}"])
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    with draft.open("wb") as file:
+        write_po(file, made, width=0, omit_header=False)
+    lists = ROOT / "knowledge_base" / "content" / code / "outside.txt", ROOT / "nlu" / "data" / code / "ask.yml"
+    lists[0].parent.mkdir(exist_ok=True)
+    lists[0].touch()
+    lists[1].parent.mkdir(exist_ok=True)
+    lists[1].write_text('version: "3.1"\nnlu: []\n', encoding="utf-8")
+    return [draft, *lists]
+
+
+def missing(code: str) -> list[str]:
+    """What a language still lacks before people can choose it, one line each. Raises LanguageError."""
+    name = "elp.po" if code in SPOKEN else DRAFT
+    path = LOCALES / code / "LC_MESSAGES" / name
+    if not path.exists():
+        raise LanguageError(f"{code} was not begun: elp language add {code}")
+    with path.open("rb") as file:
+        own = {message.id: message for message in read_po(file, locale=code) if message.id}
+    lines = [f"sentence {m.id}: {problem}" for m in _catalogue("en") if (problem := _unfit(own.get(m.id), m))]
+    content = load_content()
+    shown = [entry for entry in content.entries if entry.shown]
+    lines += [f"text {entry.id}: missing" for entry in shown if entry.text_state(code) is TextState.MISSING]
+    counts = {
+        "questions outside": (len(content.outside.get(code, ())), 200),
+        "phrases of acts": (_lines(f"nlu/data/{code}/*.yml", r"      - "), 400),
+        "emergency phrases": (_lines(f"bot/emergency_phrases/{code}*.txt", r"[^#\s\[]"), 100),
+        "messages about emergencies to test": (_lines(f"tests/bot/emergencies/{code}*.tsv", r"\w"), 180),
+    }
+    return lines + [f"{what}: {have} of {wanted}" for what, (have, wanted) in counts.items() if have < wanted]
+
+
+def publish(code: str) -> None:
+    """From now on people can choose it. Raises LanguageError when something is missing."""
+    if code in SPOKEN:
+        raise LanguageError(f"{code} is there already.")
+    lacks = missing(code)
+    if lacks:
+        raise LanguageError(f"{code} is not complete, {len(lacks)} things are missing: elp language check {code}")
+    folder = LOCALES / code / "LC_MESSAGES"
+    (folder / DRAFT).rename(folder / "elp.po")
+
+
+def _catalogue(code: str) -> list[Message]:
+    with (LOCALES / code / "LC_MESSAGES" / "elp.po").open("rb") as file:
+        return [message for message in read_po(file, locale=code) if message.id]
+
+
+def _unfit(own: Message | None, english: Message) -> str | None:
+    if own is None or not own.string or own.fuzzy:
+        return "not translated"
+    said, wanted = _PLACEHOLDER.findall(str(own.string)), _PLACEHOLDER.findall(str(english.string))
+    return None if set(said) == set(wanted) else "other placeholders than the English"
 
 
 def table() -> str:

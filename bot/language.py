@@ -34,7 +34,7 @@ _FILLER = re.compile(r"[\W\d_]+")
 @cache
 def _identifier() -> LanguageIdentifier:
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    identifier.set_languages(list(KNOWN))
+    identifier.set_languages([code for code in KNOWN if code in identifier.nb_classes])
     return identifier
 
 

@@ -4,6 +4,7 @@ Catalogues are gettext `.po` files under `locales/`; they are compiled in memory
 """
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from gettext import GNUTranslations
@@ -49,7 +50,17 @@ _ALL = (
     Language("fa", "فارسی", right_to_left=True),
     Language("tr", "Türkçe"),
 )
-KNOWN = {language.code: language for language in _ALL}
+
+
+def _added() -> Iterator[Language]:
+    """Languages that have a folder and no line above (`elp language add`): named and written as CLDR says."""
+    for folder in sorted(LOCALES.iterdir()):
+        if folder.is_dir() and folder.name not in {language.code for language in _ALL}:
+            found = Locale.parse(folder.name)
+            yield Language(folder.name, found.get_display_name() or folder.name, found.text_direction == "rtl")
+
+
+KNOWN = {language.code: language for language in (*_ALL, *_added())}
 """Languages we can name and recognise, whether or not the bot speaks them yet."""
 
 
