@@ -23,6 +23,7 @@ _TWICE = re.compile(r"([^\W\d\u0620-\u06ff]|[اوي])\1+")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _INDIC = "\u0900-\u0dff"  # vowel signs are not \w
 _HEAP = re.compile("([\u0300-\u036f])[\u0300-\u036f]+")  # sorting thousands of marks on one letter would be slow
+_AROUND = " \n\t.?!;,:…·'\"()*-"
 TOKEN = re.compile(rf"[\w{_INDIC}]+(?:'[\w{_INDIC}]+)*|[.?!;\n][.?!;\s]*")
 
 
@@ -50,7 +51,8 @@ def places_of(text: str) -> dict[str, int]:
     """Every word with its places as bits. A word with an apostrophe counts as its parts and as one word."""
     places: dict[str, int] = defaultdict(int)
     places["^"] = position = 1
-    for token in TOKEN.findall(letters_of(text)):
+    # «Help!!!» begins and ends with the word, whatever marks stand around it.
+    for token in TOKEN.findall(letters_of(text).strip(_AROUND)):
         position <<= 1
         if token[0] in ".?!;\n":
             continue

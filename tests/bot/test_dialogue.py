@@ -1,5 +1,6 @@
 """What the bot says, turn by turn, with no database and no network."""
 
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -123,7 +124,7 @@ def test_every_intent_has_an_answer_in_every_language(talk, intent: Intent, lang
         reply = talk(UNKNOWN, guess=Guess(intent, 0.99), language=language, state=state)
         assert reply.text or reply.erase or reply.tells
         assert "{" not in reply.text
-        assert reply.text != say(language, reply.text) or " " in reply.text
+        assert not re.fullmatch(r"[\w.-]+", reply.text, re.ASCII)  # a sentence, not its key
 
 
 def test_what_is_not_built_yet_is_said_and_the_desk_is_offered(talk) -> None:

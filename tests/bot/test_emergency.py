@@ -19,7 +19,8 @@ from knowledge_base.files import CONTENT
 LISTS = Path(__file__).parent / "emergencies"
 LANGUAGES = sorted(path.stem for path in LISTS.glob("*.tsv"))
 LONG_WORD = re.compile(r"[^\W\d_]{6,}")
-LETTERS = {"ar": "ابتجدرسعفقكلمنهوي"}
+_CYRILLIC = "абвгдеклмнопрст"
+LETTERS = {"ar": "ابتجدرسعفقكلمنهوي", "ru": _CYRILLIC, "uk": _CYRILLIC}
 
 
 def messages(language: str) -> Iterator[tuple[str, str]]:
@@ -75,7 +76,8 @@ def test_capitals_and_marks_and_punctuation_make_no_difference(language: str) ->
             assert has_numbers_of("\u200f" + text.replace(" ", "  \u200b") + "…", kind), text
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+# Chinese has no long words: each of its characters stands for itself.
+@pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "zh"])
 def test_a_typo_in_a_long_word_is_forgiven(language: str) -> None:
     dice = random.Random(11)
     letters = LETTERS.get(language, "abcdefghilmnoprstuvz")

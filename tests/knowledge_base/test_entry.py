@@ -86,7 +86,7 @@ def test_a_text_is_outdated_when_the_italian_changed_after_it(content: Content) 
     italian: Text = entry.texts["it"].model_copy(update={"summary": "Cambiato."})
     changed = entry.model_copy(update={"texts": {**entry.texts, "it": italian}})
     assert changed.text_state("en") is TextState.OUTDATED
-    assert changed.text_state("es") is TextState.MISSING
+    assert changed.text_state("so") is TextState.MISSING
 
 
 def test_new_questions_do_not_make_translations_outdated(content: Content) -> None:
