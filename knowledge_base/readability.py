@@ -21,7 +21,7 @@ def gulpease(text: str) -> float:
     if not words:
         return 100.0
     sentences = max(1, len(_END.findall(text)))
-    letters = sum(letter.isalnum() for word in words for letter in word)
+    letters: int = sum(letter.isalnum() for word in words for letter in word)
     return 89 + (300 * sentences - 10 * letters) / len(words)
 
 
