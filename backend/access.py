@@ -97,10 +97,9 @@ async def access_organisation(
     """Raises Forbidden without the role anywhere, NotFound for an organisation that is not theirs."""
     access_administration(staff, change=change)
     found = await session.get(Organisation, organisation_id)
-    if found is None or not staff.holds_at(OVERSIGHT, organisation_id):
+    if found is None:
         raise NotFound
-    if change and not staff.holds_at(ADMINISTRATION, organisation_id):
-        raise Forbidden
+    _check_within(staff, organisation_id, change=change)
     return found
 
 
@@ -108,11 +107,18 @@ async def access_desk(session: AsyncSession, staff: Staff, desk_id: int, *, chan
     """Raises Forbidden without the role anywhere, NotFound for a desk that is not theirs."""
     access_administration(staff, change=change)
     found = await session.get(Desk, desk_id)
-    if found is None or not staff.holds_at(OVERSIGHT, found.organisation_id):
+    if found is None:
         raise NotFound
-    if change and not staff.holds_at(ADMINISTRATION, found.organisation_id):
-        raise Forbidden
+    _check_within(staff, found.organisation_id, change=change)
     return found
+
+
+def _check_within(staff: Staff, organisation_id: int, *, change: bool) -> None:
+    """Raises NotFound out of their sight, Forbidden where they may only look."""
+    if not staff.holds_at(OVERSIGHT, organisation_id):
+        raise NotFound
+    if change and not staff.holds_at(ADMINISTRATION, organisation_id):
+        raise Forbidden
 
 
 def accounts_within(organisations: tuple[int, ...] | None) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import and_, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,7 +14,8 @@ from backend import audit
 from backend.config import Settings
 from backend.db import Sessions
 from backend.errors import AppError, Conflict, NotFound, UnknownLanguage
-from backend.models import Account, AccountLink, Membership, Passkey
+from backend.models import Account, AccountLink, Membership
+from backend.models.staff import ADMINISTERS_EVERYTHING, CAN_SIGN_IN
 from backend.passwords import (
     WeakPassword,
     WrongPassword,
@@ -22,7 +23,8 @@ from backend.passwords import (
     check_password,
     hash_password,
 )
-from backend.staff_sessions import end_sessions, new_token, secret_hash
+from backend.staff_sessions import end_session, end_sessions, open_session
+from backend.tokens import new_token, secret_hash
 from bot.phrases import SPOKEN
 
 LONGEST_EMAIL = 254
@@ -142,6 +144,14 @@ async def record(session: AsyncSession, action: str, account_id: UUID, *, by: UU
     await audit.record(session, action, subject, account_id=by, organisation_id=organisation_id, **details)
 
 
+async def let_in(session: AsyncSession, account_id: UUID, *, browser: str, replaces: str, **how: Any) -> str:
+    """The last step of every way of signing in: a complete session under a new token, the one this browser had is
+    ended, and the log says how."""
+    await end_session(session, replaces)
+    await record(session, "account.signed_in", account_id, by=account_id, **how)
+    return await open_session(session, account_id, browser=browser, complete=True)
+
+
 # --- links ---
 
 
@@ -220,17 +230,8 @@ async def set_password_by_link(sessions: Sessions, token: str, password: str, *,
 
 async def _is_administered(session: AsyncSession) -> bool:
     """Somebody can sign in and do everything."""
-    opens = or_(
-        Account.password_hash.is_not(None),
-        Account.oidc_subject.is_not(None),
-        exists().where(Passkey.account_id == Account.id),
-    )
-    everywhere = and_(
-        Membership.account_id == Account.id,
-        Membership.role == "administrator",
-        Membership.organisation_id.is_(None),
-    )
-    query = select(exists().where(everywhere, Account.disabled_at.is_(None), opens))
+    everywhere = (Membership.account_id == Account.id, ADMINISTERS_EVERYTHING)
+    query = select(exists().where(*everywhere, Account.disabled_at.is_(None), CAN_SIGN_IN))
     return bool((await session.execute(query)).scalar_one())
 
 
@@ -333,6 +334,7 @@ __all__ = [
     "first_administrator_link",
     "get_link",
     "hash_password",
+    "let_in",
     "link_address",
     "make_first_administrator",
     "new_link",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Select, delete, exists, func, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import audit
@@ -30,6 +30,7 @@ from backend.models import (
     RecoveryCode,
     StaffSession,
 )
+from backend.models.staff import CAN_SIGN_IN, HAS_SECOND_FACTOR
 from backend.roles import (
     Place,
     administers_everything,
@@ -78,7 +79,6 @@ class Person:
 
 
 def _people() -> Select[*tuple[Any, ...]]:
-    passkey = exists().where(Passkey.account_id == Account.id)
     seen = select(func.max(StaffSession.seen_at)).where(StaffSession.account_id == Account.id, StaffSession.complete)
     return select(
         Account.id,
@@ -86,8 +86,8 @@ def _people() -> Select[*tuple[Any, ...]]:
         Account.email,
         Account.language,
         Account.disabled_at,
-        and_(Account.password_hash.is_(None), Account.oidc_subject.is_(None), ~passkey),
-        or_(Account.totp_secret.is_not(None), passkey),
+        not_(CAN_SIGN_IN),
+        HAS_SECOND_FACTOR,
         seen.scalar_subquery(),
     )
 
@@ -114,19 +114,11 @@ async def get_person(session: AsyncSession, staff: Staff, account_id: UUID) -> P
     return (await _with_roles(session, staff, [Person(*row)]))[0]
 
 
-async def is_in_reach(session: AsyncSession, staff: Staff, account_id: UUID) -> bool:
-    """Whether there is still a page of this person: who loses the last role in an organisation leaves its lists."""
+async def may_access(session: AsyncSession, staff: Staff, account_id: UUID, *, change: bool) -> bool:
+    """Whether there is a page of this person (who loses the last role in an organisation leaves its lists), and what
+    it offers; each change asks again."""
     try:
-        await access_account(session, staff, account_id, change=False)
-    except (Forbidden, NotFound):
-        return False
-    return True
-
-
-async def may_change(session: AsyncSession, staff: Staff, account_id: UUID) -> bool:
-    """Whether the page offers it; each change asks again."""
-    try:
-        await access_account(session, staff, account_id, change=True)
+        await access_account(session, staff, account_id, change=change)
     except (Forbidden, NotFound):
         return False
     return True

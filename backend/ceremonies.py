@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.models import Ceremony
-from backend.staff_sessions import secret_hash
+from backend.tokens import secret_hash
 
 _CLEARED_AT_ONCE = 100
 

@@ -1,8 +1,6 @@
 """A person's conversation: opened, read, taken along, erased. `chat.py` is what happens in it."""
 
 import base64
-import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +15,7 @@ from backend.db import NEW_MESSAGE, Sessions, retried
 from backend.erasure import FORGET_AFTER, HELD, Writer, empty, erase, write_receipt
 from backend.errors import NotFound, Unauthorized, UnknownLanguage
 from backend.models import Attachment, Conversation, Feedback, Message
+from backend.tokens import new_token, secret_hash
 from bot.dialogue import welcome
 from bot.phrases import SPOKEN, say
 from bot.turn import Keeping, Reply
@@ -74,10 +73,10 @@ def check_language(code: str) -> str:
 
 
 def token_hash(token: str) -> bytes:
-    """Raises Unauthorized without a token. The token has 256 random bits, so a plain hash cannot be guessed."""
+    """Raises Unauthorized without a token."""
     if not token:
         raise Unauthorized
-    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+    return secret_hash(token)
 
 
 def read_messages(rows: Sequence[Row[Any]]) -> list[StoredMessage]:
@@ -103,7 +102,7 @@ async def open_conversation(
 ) -> Opened:
     """A new conversation with the bot's greeting and notice in it. Raises UnknownLanguage, Unavailable."""
     check_language(language)
-    token = secrets.token_urlsafe(32)
+    token = new_token()
 
     async def work() -> Opened:
         async with sessions.begin() as session:

@@ -39,14 +39,14 @@ from webauthn.helpers.structs import (
 )
 from webauthn.registration.verify_registration_response import VerifiedRegistration
 
-from backend import audit
 from backend.access import Staff
+from backend.accounts import let_in, record
 from backend.ceremonies import recall, remember
 from backend.config import Settings
 from backend.db import Sessions
 from backend.errors import AppError, NotFound
 from backend.models import Account, Passkey
-from backend.staff_sessions import end_session, new_token, open_session
+from backend.tokens import new_token
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ async def add_passkey(
         added = await session.execute(adding.on_conflict_do_nothing().returning(Passkey.id))
         if added.scalar_one_or_none() is None:
             raise PasskeyKnown
-        await audit.record(session, "account.passkey_added", f"account:{staff.account_id}", account_id=staff.account_id)
+        await record(session, "account.passkey_added", staff.account_id, by=staff.account_id)
 
 
 async def remove_passkey(session: AsyncSession, staff: Staff, passkey_id: str) -> None:
@@ -201,7 +201,7 @@ async def remove_passkey(session: AsyncSession, staff: Staff, passkey_id: str) -
     removing = delete(Passkey).where(Passkey.id == raw, Passkey.account_id == staff.account_id)
     if (await session.execute(removing.returning(Passkey.id))).scalar_one_or_none() is None:
         raise NotFound
-    await audit.record(session, "account.passkey_removed", f"account:{staff.account_id}", account_id=staff.account_id)
+    await record(session, "account.passkey_removed", staff.account_id, by=staff.account_id)
 
 
 async def begin_sign_in(sessions: Sessions, settings: Settings) -> Begun:
@@ -242,12 +242,7 @@ async def sign_in_with_passkey(
         verified = _check_shown(shown, challenge, party, passkey)
         used = {"sign_count": verified.new_sign_count, "used_at": func.now()}
         await session.execute(update(Passkey).where(Passkey.id == passkey.id).values(**used))
-        account_id = passkey.account_id
-        await audit.record(
-            session, "account.signed_in", f"account:{account_id}", account_id=account_id, method="passkey"
-        )
-        await end_session(session, replaces)
-        return await open_session(session, account_id, browser=browser, complete=True)
+        return await let_in(session, passkey.account_id, browser=browser, replaces=replaces, method="passkey")
 
 
 def check_name(name: str) -> str:

@@ -19,7 +19,7 @@ from backend.access import (
 )
 from backend.errors import Conflict, InvalidRequest, NotFound, Unauthorized
 from backend.models import Account, Membership
-from backend.models.staff import DESK_ROLES, EVERYWHERE_ROLES, ROLES
+from backend.models.staff import ADMINISTERS_EVERYTHING, DESK_ROLES, EVERYWHERE_ROLES, ROLES
 
 _ONE_AT_A_TIME = 0x454C5052
 """Of the advisory lock under which administrators change accounts, roles and places."""
@@ -62,22 +62,13 @@ async def lock_changes(session: AsyncSession, staff: Staff) -> Staff:
 
 async def check_administrator_left(session: AsyncSession) -> None:
     """Under the lock, after a change. Raises LastAdministrator when nobody enabled administers the whole service."""
-    left = exists().where(
-        Membership.account_id == Account.id,
-        Membership.role == "administrator",
-        Membership.organisation_id.is_(None),
-        Account.disabled_at.is_(None),
-    )
+    left = exists().where(Membership.account_id == Account.id, ADMINISTERS_EVERYTHING, Account.disabled_at.is_(None))
     if not (await session.execute(select(left))).scalar_one():
         raise LastAdministrator
 
 
 async def administers_everything(session: AsyncSession, account_id: UUID) -> bool:
-    held = exists().where(
-        Membership.account_id == account_id,
-        Membership.role == "administrator",
-        Membership.organisation_id.is_(None),
-    )
+    held = exists().where(Membership.account_id == account_id, ADMINISTERS_EVERYTHING)
     return bool((await session.execute(select(held))).scalar_one())
 
 

@@ -14,12 +14,13 @@ import segno
 from sqlalchemy import delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.accounts import confirm_password, record
+from backend.accounts import confirm_password, let_in, record
 from backend.db import Sessions
 from backend.encryption import KeysError, cipher
 from backend.errors import AppError, Conflict, Unauthorized
 from backend.models import Account, Passkey, RecoveryCode
-from backend.staff_sessions import end_session, end_sessions, find_waiting_account, open_session
+from backend.models.staff import HAS_PASSKEY, HAS_SECOND_FACTOR
+from backend.staff_sessions import end_sessions, find_waiting_account
 
 ISSUER = "ELP Assistant"
 RECOVERY_CODES = 10
@@ -124,8 +125,7 @@ async def _use_recovery_code(session: AsyncSession, account_id: UUID, typed: str
 
 
 async def find_factors(session: AsyncSession, account_id: UUID) -> Factors:
-    passkey = exists().where(Passkey.account_id == account_id)
-    query = select(Account.totp_secret.is_not(None), passkey).where(Account.id == account_id)
+    query = select(Account.totp_secret.is_not(None), HAS_PASSKEY).where(Account.id == account_id)
     app, passkeys = (await session.execute(query)).one_or_none() or (False, False)
     count = select(func.count()).select_from(RecoveryCode).where(RecoveryCode.account_id == account_id)
     return Factors(app, passkeys, int((await session.execute(count)).scalar_one()))
@@ -135,8 +135,7 @@ async def renew_recovery_codes(sessions: Sessions, account_id: UUID, *, password
     """Ten new ones, to be shown once; the old ones die. Raises WrongPassword, Conflict without a second factor."""
     await confirm_password(sessions, account_id, password)
     async with sessions.begin() as session:
-        has_any = or_(Account.totp_secret.is_not(None), exists().where(Passkey.account_id == Account.id))
-        query = select(Account.id).where(Account.id == account_id, has_any).with_for_update()
+        query = select(Account.id).where(Account.id == account_id, HAS_SECOND_FACTOR).with_for_update()
         if (await session.execute(query)).scalar_one_or_none() is None:
             raise Conflict
         await record(session, "account.recovery_codes_made", account_id, by=account_id)
@@ -213,8 +212,5 @@ async def complete_sign_in(sessions: Sessions, token: str, typed: str, *, browse
         by_app = await _use_app_code(session, account_id, typed, now)
         if not by_app and not await _use_recovery_code(session, account_id, typed):
             raise WrongCode
-        await end_session(session, token)
-        fresh = await open_session(session, account_id, browser=browser, complete=True)
         factor = "app" if by_app else "recovery_code"
-        await record(session, "account.signed_in", account_id, by=account_id, second_factor=factor)
-        return fresh
+        return await let_in(session, account_id, browser=browser, replaces=token, second_factor=factor)

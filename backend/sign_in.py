@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import select, update
 
-from backend.accounts import EMAIL, record
+from backend.accounts import EMAIL, let_in, record
 from backend.db import Sessions, retried
 from backend.errors import Unauthorized
-from backend.models import Account, Passkey
+from backend.models import Account
+from backend.models.staff import HAS_SECOND_FACTOR
 from backend.passwords import check_password, hash_password, is_outdated
 from backend.staff_sessions import end_session, open_session
 
@@ -51,17 +52,15 @@ async def sign_in(sessions: Sessions, *, email: str, password: str, browser: str
         # The hash once more: a password that was changed since must not open anything.
         query = update(Account).where(Account.id == account_id, Account.password_hash == known)
         query = query.where(Account.disabled_at.is_(None)).values(password_hash=fresh)
-        totp = (Account.totp_secret.is_not(None)).label("totp")
-        row = (await session.execute(query.returning(totp))).one_or_none()
-        if row is None:
+        if (await session.execute(query.returning(Account.id))).one_or_none() is None:
             raise SignInFailed(account_id)
-        keys = await session.execute(select(exists().where(Passkey.account_id == account_id)))
-        complete = not (row.totp or keys.scalar_one())
+        two_steps = await session.execute(select(HAS_SECOND_FACTOR).where(Account.id == account_id))
+        if not two_steps.scalar_one():
+            token = await let_in(session, account_id, browser=browser, replaces=replaces)
+            return SignedIn(account_id, token, complete=True)
         await end_session(session, replaces)
-        token = await open_session(session, account_id, browser=browser, complete=complete)
-        if complete:
-            await record(session, "account.signed_in", account_id, by=account_id)
-    return SignedIn(account_id, token, complete)
+        token = await open_session(session, account_id, browser=browser, complete=False)
+        return SignedIn(account_id, token, complete=False)
 
 
 async def record_failure(sessions: Sessions, account_id: UUID, step: str) -> None:

@@ -23,13 +23,13 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend import audit
+from backend.accounts import let_in
 from backend.ceremonies import recall, remember
 from backend.config import LOOPBACK, Settings
 from backend.db import Sessions
 from backend.errors import AppError, NotFound
 from backend.models import Account
-from backend.staff_sessions import end_session, new_token, open_session
+from backend.tokens import new_token
 
 with warnings.catch_warnings(record=True):  # Authlib would rather have httpx2, which nothing else here uses
     from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError  # type: ignore[import-untyped]
@@ -147,11 +147,7 @@ async def arrive(
     try:
         async with sessions.begin() as session:
             account_id = await _account_of(session, person)
-            await audit.record(
-                session, "account.signed_in", f"account:{account_id}", account_id=account_id, method="oidc"
-            )
-            await end_session(session, replaces)
-            token = await open_session(session, account_id, browser=browser, complete=True)
+            token = await let_in(session, account_id, browser=browser, replaces=replaces, method="oidc")
     except IntegrityError as error:  # the same person came twice in one moment, with two addresses
         raise SignOnRefused from error
     return Arrival(token, kept["next"])

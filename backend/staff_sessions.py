@@ -1,17 +1,17 @@
 """Sessions of staff, in PostgreSQL: opened, read at every request, listed to their owner, ended."""
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.access import Role, Staff
 from backend.db import Sessions, retried
-from backend.models import Account, Membership, Passkey, StaffSession
+from backend.models import Account, Membership, StaffSession
+from backend.models.staff import HAS_SECOND_FACTOR
+from backend.tokens import new_token, secret_hash
 
 IDLE_HOURS = 3
 LONGEST_HOURS = 14
@@ -30,15 +30,6 @@ class OwnSession:
     current: bool
 
 
-def secret_hash(token: str) -> bytes:
-    """Of tokens with 256 random bits: a plain hash of those cannot be guessed."""
-    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
-
-
-def new_token() -> str:
-    return secrets.token_urlsafe(32)
-
-
 async def open_session(session: AsyncSession, account_id: UUID, *, browser: str, complete: bool) -> str:
     """Returns the token for the cookie. Not `complete`: it opens nothing until the second factor was shown."""
     token = new_token()
@@ -48,7 +39,7 @@ async def open_session(session: AsyncSession, account_id: UUID, *, browser: str,
     return token
 
 
-def _alive() -> tuple[object, ...]:
+def _alive() -> tuple[ColumnElement[bool], ...]:
     return (
         StaffSession.expires_at > func.now(),
         StaffSession.seen_at > func.now() - text(f"interval '{IDLE_HOURS} hours'"),
@@ -71,10 +62,10 @@ async def find_staff(sessions: Sessions, token: str) -> Staff | None:
                     Account.name,
                     Account.email,
                     Account.language,
-                    or_(Account.totp_secret.is_not(None), exists().where(Passkey.account_id == Account.id)),
+                    HAS_SECOND_FACTOR,
                 )
                 .join(Account, Account.id == StaffSession.account_id)
-                .where(StaffSession.token_hash == secret_hash(token), StaffSession.complete, *_alive())  # type: ignore[arg-type]
+                .where(StaffSession.token_hash == secret_hash(token), StaffSession.complete, *_alive())
             )
             row = (await session.execute(query)).one_or_none()
             if row is None:
@@ -100,7 +91,7 @@ async def find_waiting_account(session: AsyncSession, token: str) -> UUID | None
     query = (
         select(StaffSession.account_id)
         .join(Account, Account.id == StaffSession.account_id)
-        .where(StaffSession.token_hash == secret_hash(token), StaffSession.complete.is_(False), *_alive())  # type: ignore[arg-type]
+        .where(StaffSession.token_hash == secret_hash(token), StaffSession.complete.is_(False), *_alive())
     )
     return (await session.execute(query)).scalar_one_or_none()
 
@@ -122,7 +113,7 @@ async def list_sessions(session: AsyncSession, account_id: UUID, *, current: UUI
     query = (
         select(*columns)
         .join(Account, Account.id == StaffSession.account_id)
-        .where(StaffSession.account_id == account_id, StaffSession.complete, *_alive())  # type: ignore[arg-type]
+        .where(StaffSession.account_id == account_id, StaffSession.complete, *_alive())
         .order_by(StaffSession.seen_at.desc())
     )
     return [OwnSession(*row, current=row.id == current) for row in await session.execute(query)]

@@ -13,7 +13,10 @@ from sqlalchemy import (
     Identity,
     Index,
     UniqueConstraint,
+    and_,
+    exists,
     func,
+    or_,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -155,6 +158,15 @@ class Ceremony(Base):
     account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
     data: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON, nullable=True)
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+HAS_PASSKEY = exists().where(Passkey.account_id == Account.id)
+HAS_SECOND_FACTOR = or_(Account.totp_secret.is_not(None), HAS_PASSKEY)
+"""Asked for after the password. Recovery codes are no factor of their own: they stand in for one."""
+CAN_SIGN_IN = or_(Account.password_hash.is_not(None), Account.oidc_subject.is_not(None), HAS_PASSKEY)
+"""In some way; not so an account whose link was not used yet."""
+ADMINISTERS_EVERYTHING = and_(Membership.role == "administrator", Membership.organisation_id.is_(None))
+"""Conditions on the row of the account or membership that a query is about."""
 
 
 class StaffSession(Base):

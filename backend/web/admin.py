@@ -193,7 +193,7 @@ async def _changed(
     try:
         async with services.sessions.begin() as session:
             await change(session)
-            stays = await administration.is_in_reach(session, staff, account_id)
+            stays = await administration.may_access(session, staff, account_id, change=False)
     except (NotFound, Forbidden, Unauthorized):
         raise
     except AppError as error:
@@ -216,7 +216,7 @@ async def _person_page(
         person = await administration.get_person(session, staff, account_id)
         values |= {
             "person": person,
-            "changeable": await administration.may_change(session, staff, account_id),
+            "changeable": await administration.may_access(session, staff, account_id, change=True),
             "sessions": await list_sessions(session, account_id, current=staff.session_id),
             "places": await organisations.list_administered(session, staff),
         }

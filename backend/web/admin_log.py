@@ -35,7 +35,8 @@ async def list_sessions(request: Request, staff: StaffHere, page: PageNumber = 1
     services: Services = request.app.state.services
     async with services.sessions.begin() as session:
         found, more = await administration.list_living_sessions(session, staff, page=page)
-        changeable = {person.id for person, _ in found if await administration.may_change(session, staff, person.id)}
+        ids = [person.id for person, _ in found]
+        changeable = {one for one in ids if await administration.may_access(session, staff, one, change=True)}
     return admin_page(
         request, "admin/sessions.html", staff, signed_in=found, more=more, page_number=page, changeable=changeable
     )
