@@ -1,6 +1,5 @@
 """One's own account: name and language, password, second factor, sessions."""
 
-import functools
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,9 +12,8 @@ from backend.errors import AppError, Conflict, NotFound
 from backend.passkeys import list_passkeys
 from backend.services import Services
 from backend.staff_sessions import end_sessions, list_sessions
-from backend.web.local_time import in_rome
 from backend.web.staff import StaffHere, clear_staff_cookie, own_form, problem_page, staff_language, staff_page
-from backend.web.tries import check_tries, retry_header
+from backend.web.tries import check_tries
 from bot.phrases import say
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(own_form)])
@@ -29,7 +27,6 @@ async def _own_values(request: Request, staff: Staff) -> dict[str, Any]:
     services: Services = request.app.state.services
     async with services.sessions.begin() as session:
         return {
-            "local": functools.partial(in_rome, staff_language(request, staff)),
             "account": await accounts.get_own(session, staff.account_id),
             "factors": await second_factor.find_factors(session, staff.account_id),
             "passkeys": await list_passkeys(session, staff.account_id),
@@ -40,9 +37,7 @@ async def _own_values(request: Request, staff: Staff) -> dict[str, Any]:
 async def _problem(request: Request, staff: Staff, error: AppError, **typed: Any) -> Response:
     values = await _own_values(request, staff)
     values = {"typed_name": staff.name, "chosen": staff.language, **values, **typed}
-    response = problem_page(request, "staff/account.html", error, staff=staff, **values)
-    response.headers.update(retry_header(error))
-    return response
+    return problem_page(request, "staff/account.html", error, staff=staff, **values)
 
 
 def _done(notice: str) -> Response:
@@ -129,9 +124,7 @@ async def enrol(
         return await _problem(request, staff, error)
     except AppError as error:
         enrolment = second_factor.begin_enrolment(staff.account_id, staff.email, sealed=sealed)
-        response = problem_page(request, "staff/enrol.html", error, staff=staff, enrolment=enrolment)
-        response.headers.update(retry_header(error))
-        return response
+        return problem_page(request, "staff/enrol.html", error, staff=staff, enrolment=enrolment)
     return _codes_page(request, staff, codes, "account.done.second_factor_on")
 
 

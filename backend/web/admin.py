@@ -2,11 +2,10 @@
 
 import functools
 import re
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Path, Query, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,7 +14,7 @@ from backend.access import Staff, access_administration
 from backend.accounts import LINK_HOURS, link_address
 from backend.administration import AccountDisabled
 from backend.chat import clean_text
-from backend.errors import AppError, Forbidden, InvalidRequest, NotFound, Unauthorized
+from backend.errors import AppError, InvalidRequest
 from backend.mail import MailNotSent, send_mail
 from backend.models import Account
 from backend.models.staff import ROLES
@@ -23,7 +22,7 @@ from backend.roles import Place
 from backend.services import Services
 from backend.staff_sessions import list_sessions
 from backend.web import admin_log, admin_places
-from backend.web.admin_page import admin_page
+from backend.web.admin_page import Change, Field, PageNumber, RowId, admin_page, attempt
 from backend.web.staff import StaffHere, own_form
 from bot.phrases import say
 
@@ -31,11 +30,7 @@ router = APIRouter(prefix="/admin", include_in_schema=False, dependencies=[Depen
 router.include_router(admin_places.router)
 router.include_router(admin_log.router)
 
-Field = Annotated[str, Form(max_length=1000)]
-PageNumber = Annotated[int, Query(ge=1, le=10_000)]
-RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 _PLACE = re.compile(r"(organisation|desk):([1-9][0-9]{0,8})")
-Change = Callable[[AsyncSession], Awaitable[None]]
 
 
 def parse_place(raw: str) -> Place:
@@ -73,19 +68,21 @@ async def add_person(
     role: Field = "",
     place: Field = "",
 ) -> Response:
-    services: Services = request.app.state.services
-    try:
+    added: list[UUID] = []
+
+    async def change(session: AsyncSession, by: Staff) -> None:
         where = parse_place(place)
-        async with services.sessions.begin() as session:
-            account_id = await administration.add_person(
-                session, staff, email=email, name=name, language=account_language, role=role, place=where
+        added.append(
+            await administration.add_person(
+                session, by, email=email, name=name, language=account_language, role=role, place=where
             )
-    except (NotFound, Forbidden, Unauthorized):
-        raise
-    except AppError as error:
+        )
+
+    problem = await attempt(request, staff, change)
+    if problem is not None:
         typed = {"email": email, "name": name, "language": account_language, "role": role, "place": place}
-        return await _new_person_page(request, staff, problem=error, typed=typed)
-    return RedirectResponse(f"/admin/people/{account_id}?done=person_added", status_code=303)
+        return await _new_person_page(request, staff, problem=problem, typed=typed)
+    return RedirectResponse(f"/admin/people/{added[0]}?done=person_added", status_code=303)
 
 
 @router.get("/people/{account_id}")
@@ -97,49 +94,39 @@ async def show_person(request: Request, staff: StaffHere, account_id: UUID) -> H
 async def add_role(
     request: Request, staff: StaffHere, account_id: UUID, role: Field = "", place: Field = ""
 ) -> Response:
-    async def change(session: AsyncSession) -> None:
-        await roles.add_role(session, staff, account_id, role, parse_place(place))
+    async def change(session: AsyncSession, by: Staff) -> None:
+        await roles.add_role(session, by, account_id, role, parse_place(place))
 
     return await _changed(request, staff, account_id, change, typed={"role": role, "place": place})
 
 
 @router.post("/people/{account_id}/roles/{membership_id}/remove")
 async def remove_role(request: Request, staff: StaffHere, account_id: UUID, membership_id: RowId) -> Response:
-    async def change(session: AsyncSession) -> None:
-        await roles.remove_role(session, staff, account_id, membership_id)
-
+    change = functools.partial(roles.remove_role, account_id=account_id, membership_id=membership_id)
     return await _changed(request, staff, account_id, change)
 
 
 @router.post("/people/{account_id}/disable")
 async def disable(request: Request, staff: StaffHere, account_id: UUID) -> Response:
-    async def change(session: AsyncSession) -> None:
-        await administration.disable_account(session, staff, account_id)
-
+    change = functools.partial(administration.disable_account, account_id=account_id)
     return await _changed(request, staff, account_id, change)
 
 
 @router.post("/people/{account_id}/enable")
 async def enable(request: Request, staff: StaffHere, account_id: UUID) -> Response:
-    async def change(session: AsyncSession) -> None:
-        await administration.enable_account(session, staff, account_id)
-
+    change = functools.partial(administration.enable_account, account_id=account_id)
     return await _changed(request, staff, account_id, change)
 
 
 @router.post("/people/{account_id}/reset-second-factor")
 async def reset_second_factor(request: Request, staff: StaffHere, account_id: UUID) -> Response:
-    async def change(session: AsyncSession) -> None:
-        await administration.reset_second_factor(session, staff, account_id)
-
+    change = functools.partial(administration.reset_second_factor, account_id=account_id)
     return await _changed(request, staff, account_id, change)
 
 
 @router.post("/people/{account_id}/delete")
 async def delete(request: Request, staff: StaffHere, account_id: UUID) -> Response:
-    async def change(session: AsyncSession) -> None:
-        await administration.delete_account(session, staff, account_id)
-
+    change = functools.partial(administration.delete_account, account_id=account_id)
     return await _changed(request, staff, account_id, change, then="/admin/people?done=deleted")
 
 
@@ -147,9 +134,7 @@ async def delete(request: Request, staff: StaffHere, account_id: UUID) -> Respon
 async def end_session(
     request: Request, staff: StaffHere, account_id: UUID, session_id: UUID, back: Field = ""
 ) -> Response:
-    async def change(session: AsyncSession) -> None:
-        await administration.end_session_of(session, staff, account_id, session_id)
-
+    change = functools.partial(administration.end_session_of, account_id=account_id, session_id=session_id)
     then = "/admin/sessions?done=saved" if back == "sessions" else None
     return await _changed(request, staff, account_id, change, then=then)
 
@@ -189,15 +174,12 @@ async def _changed(
     typed: dict[str, str] | None = None,
 ) -> Response:
     """Makes the change and leads back, or shows the person's page with what is in the way."""
+    problem = await attempt(request, staff, change)
+    if problem is not None:
+        return await _person_page(request, staff, account_id, problem=problem, typed=typed)
     services: Services = request.app.state.services
-    try:
-        async with services.sessions.begin() as session:
-            await change(session)
-            stays = await administration.may_access(session, staff, account_id, change=False)
-    except (NotFound, Forbidden, Unauthorized):
-        raise
-    except AppError as error:
-        return await _person_page(request, staff, account_id, problem=error, typed=typed)
+    async with services.sessions.begin() as session:
+        stays = await administration.may_access(session, staff, account_id, change=False)
     person = f"/admin/people/{account_id}" if stays else "/admin/people"
     return RedirectResponse(then or f"{person}?done=saved", status_code=303)
 

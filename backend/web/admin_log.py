@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from backend import administration, audit_log
 from backend.audit_log import PAGE, LoggedEvent, Wanted
 from backend.services import Services
-from backend.web.admin_page import admin_page
+from backend.web.admin_page import PageNumber, admin_page
 from backend.web.local_time import ROME
 from backend.web.staff import StaffHere, staff_language
 from bot.phrases import say
@@ -24,7 +24,6 @@ _LONGEST_DOWNLOAD = 20_000
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet would take for a formula (OWASP, CSV injection)."""
 
-PageNumber = Annotated[int, Query(ge=1, le=10_000)]
 Before = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 Person = Annotated[str, Query(max_length=36)]
 Action = Annotated[str, Query(max_length=100)]

@@ -1,19 +1,39 @@
-"""The frame of one administrators' page: what was done just now, and moments in local time."""
+"""What administrators' pages share: fields, one way to make a change, and the frame that says what was done."""
 
-import functools
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Form, Path, Query, Request
 from fastapi.responses import HTMLResponse
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.access import Staff
-from backend.errors import AppError
-from backend.web.local_time import in_rome
+from backend.errors import AppError, Forbidden, NotFound, Unauthorized
+from backend.services import Services
 from backend.web.staff import problem_page, staff_language, staff_page
 from bot.phrases import say
 
+Field = Annotated[str, Form(max_length=1000)]
+RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+PageNumber = Annotated[int, Query(ge=1, le=10_000)]
+Change = Callable[[AsyncSession, Staff], Awaitable[object]]
 _DONE = ("saved", "deleted", "person_added")
 """What a page that was led to may say; the address names one of these, so that nobody writes words into our page."""
+
+
+async def attempt(request: Request, staff: Staff, change: Change) -> AppError | None:
+    """Makes a change in a transaction of its own; returns what is in its way and can be said on the page.
+
+    Raises Unauthorized, Forbidden, NotFound: of what may not be seen or done, no page is shown."""
+    services: Services = request.app.state.services
+    try:
+        async with services.sessions.begin() as session:
+            await change(session, staff)
+    except (NotFound, Forbidden, Unauthorized):
+        raise
+    except AppError as error:
+        return error
+    return None
 
 
 def admin_page(
@@ -21,7 +41,6 @@ def admin_page(
 ) -> HTMLResponse:
     """With a problem: the same page again, with its status and a sentence."""
     language = staff_language(request, staff)
-    values["when"] = functools.partial(in_rome, language)
     if problem is not None:
         return problem_page(request, template, problem, staff=staff, **values)
     done = request.query_params.get("done") if request.method == "GET" else None

@@ -1,25 +1,21 @@
 """Administrators' pages of organisations and their desks."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+import functools
+from typing import Any
 
-from fastapi import APIRouter, Form, Path, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import organisations
 from backend.access import Staff
-from backend.errors import AppError, Forbidden, NotFound, Unauthorized
+from backend.errors import AppError
 from backend.services import Services
-from backend.web.admin_page import admin_page
+from backend.web.admin_page import Change, Field, RowId, admin_page, attempt
 from backend.web.staff import StaffHere, staff_language
 from knowledge_base.entry import Kind
 from knowledge_base.library import Library
 
 router = APIRouter()
-
-Field = Annotated[str, Form(max_length=1000)]
-RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def desk_entries(library: Library) -> frozenset[str]:
@@ -49,25 +45,19 @@ async def list_organisations(request: Request, staff: StaffHere) -> HTMLResponse
 
 @router.post("/organisations")
 async def add_organisation(request: Request, staff: StaffHere, name: Field = "") -> Response:
-    async def change(session: AsyncSession) -> None:
-        await organisations.add_organisation(session, staff, name)
-
+    change = functools.partial(organisations.add_organisation, name=name)
     return await _changed(request, staff, change, form="organisation", typed={"name": name})
 
 
 @router.post("/organisations/{organisation_id}")
 async def rename_organisation(request: Request, staff: StaffHere, organisation_id: RowId, name: Field = "") -> Response:
-    async def change(session: AsyncSession) -> None:
-        await organisations.rename_organisation(session, staff, organisation_id, name)
-
+    change = functools.partial(organisations.rename_organisation, organisation_id=organisation_id, name=name)
     return await _changed(request, staff, change, form=f"rename:{organisation_id}", typed={"name": name})
 
 
 @router.post("/organisations/{organisation_id}/delete")
 async def delete_organisation(request: Request, staff: StaffHere, organisation_id: RowId) -> Response:
-    async def change(session: AsyncSession) -> None:
-        await organisations.delete_organisation(session, staff, organisation_id)
-
+    change = functools.partial(organisations.delete_organisation, organisation_id=organisation_id)
     return await _changed(request, staff, change, done="deleted")
 
 
@@ -78,11 +68,9 @@ async def add_desk(
     services: Services = request.app.state.services
     entries = desk_entries(services.shelf.library)
 
-    async def change(session: AsyncSession) -> None:
-        await organisations.add_desk(
-            session, staff, organisation_id, name=name, entry_id=entry or None, entries=entries
-        )
-
+    change = functools.partial(
+        organisations.add_desk, organisation_id=organisation_id, name=name, entry_id=entry or None, entries=entries
+    )
     typed = {"name": name, "entry": entry}
     return await _changed(request, staff, change, form=f"desk:{organisation_id}", typed=typed)
 
@@ -98,41 +86,33 @@ async def change_desk(
 ) -> Response:
     services: Services = request.app.state.services
     entries = desk_entries(services.shelf.library)
-    try:
-        async with services.sessions.begin() as session:
-            await organisations.change_desk(session, staff, desk_id, name=name, entry_id=entry or None, entries=entries)
-    except (NotFound, Forbidden, Unauthorized):
-        raise
-    except AppError as error:
-        return await _desk_page(request, staff, desk_id, problem=error, typed={"name": name, "entry": entry})
+    change = functools.partial(
+        organisations.change_desk, desk_id=desk_id, name=name, entry_id=entry or None, entries=entries
+    )
+    problem = await attempt(request, staff, change)
+    if problem is not None:
+        return await _desk_page(request, staff, desk_id, problem=problem, typed={"name": name, "entry": entry})
     return RedirectResponse(f"/admin/desks/{desk_id}?done=saved", status_code=303)
 
 
 @router.post("/desks/{desk_id}/delete")
 async def delete_desk(request: Request, staff: StaffHere, desk_id: RowId) -> Response:
-    async def change(session: AsyncSession) -> None:
-        await organisations.delete_desk(session, staff, desk_id)
-
+    change = functools.partial(organisations.delete_desk, desk_id=desk_id)
     return await _changed(request, staff, change, done="deleted")
 
 
 async def _changed(
     request: Request,
     staff: Staff,
-    change: Callable[[AsyncSession], Awaitable[None]],
+    change: Change,
     *,
     done: str = "saved",
     **values: Any,
 ) -> Response:
     """Makes the change and leads back to the list, or shows the list with what is in the way."""
-    services: Services = request.app.state.services
-    try:
-        async with services.sessions.begin() as session:
-            await change(session)
-    except (NotFound, Forbidden, Unauthorized):
-        raise
-    except AppError as error:
-        return await _organisations_page(request, staff, problem=error, **values)
+    problem = await attempt(request, staff, change)
+    if problem is not None:
+        return await _organisations_page(request, staff, problem=problem, **values)
     return RedirectResponse(f"/admin/organisations?done={done}", status_code=303)
 
 

@@ -31,7 +31,7 @@ from backend.web.staff import (
     staff_page,
     staff_token,
 )
-from backend.web.tries import check_tries, retry_header
+from backend.web.tries import check_tries
 from bot.phrases import say
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,6 @@ async def open_by_password(
     except AppError as error:
         values = _sign_in_values(services, target=target, email=mailbox)
         response: Response = problem_page(request, "staff/sign_in.html", error, staff=None, **values)
-        response.headers.update(retry_header(error))
         if isinstance(error, SignInFailed) and error.account_id is not None:
             response.background = BackgroundTask(
                 sign_in.record_failure, services.sessions, error.account_id, "password"
@@ -159,7 +158,6 @@ async def open_by_code(request: Request, code: Field = "", target: TargetField =
             "target": safe_next(target, ""),
         }
         response = problem_page(request, "staff/second_factor.html", error, staff=None, **values)
-        response.headers.update(retry_header(error))
         if isinstance(error, WrongCode) and account_id is not None:
             response.background = BackgroundTask(sign_in.record_failure, services.sessions, account_id, "code")
         return response
@@ -257,9 +255,7 @@ async def forgot(request: Request, email: Field = "") -> Response:
         await check_tries(services, "link", email=mailbox, address=address_of(request))
     except AppError as error:
         typed = email[: accounts.LONGEST_EMAIL * 2]
-        response = problem_page(request, "staff/forgot.html", error, staff=None, email=typed, sent=False)
-        response.headers.update(retry_header(error))
-        return response
+        return problem_page(request, "staff/forgot.html", error, staff=None, email=typed, sent=False)
     response = staff_page(request, "staff/forgot.html", staff=None, email="", sent=True)
     response.background = BackgroundTask(_mail_link, services, mailbox)
     return response

@@ -8,10 +8,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from backend.chat import Answered, ErasedMeanwhile, Sent, receive
 from backend.conversations import StoredMessage, check_language, list_messages, open_conversation
-from backend.errors import AppError, Forbidden, NotFound, TooManyRequests
+from backend.errors import AppError, Forbidden, NotFound
 from backend.services import Services
 from backend.web.api import ServicesHere, count_conversation, count_message
-from backend.web.pages import LANGUAGE_COOKIE, page, reader_language, render
+from backend.web.pages import LANGUAGE_COOKIE, page, reader_language, render, retry_header
 from backend.web.stream import events, last_seen, streaming
 from backend.web.tokens import CHAT_COOKIE, Caller, caller_of_page, cookie_value
 from backend.web.views import MessageView, message_view
@@ -94,8 +94,7 @@ async def send(
         if isinstance(error, Forbidden):
             raise
         kept = await _kept(request, services, error, text)
-        if isinstance(error, TooManyRequests):
-            kept.headers["retry-after"] = str(error.values["seconds"])
+        kept.headers.update(retry_header(error))
         return kept
     if request.headers.get("hx-request"):
         response: Response = _live_answer(answered, services, caller, opened=opened)

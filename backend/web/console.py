@@ -16,7 +16,6 @@ from backend.operators import (
 )
 from backend.web.api import ServicesHere
 from backend.web.attachments import served
-from backend.web.local_time import in_rome
 from backend.web.staff import StaffHere, own_form, staff_language, staff_page
 
 router = APIRouter(prefix="/console", include_in_schema=False, dependencies=[Depends(own_form)])
@@ -29,7 +28,7 @@ async def show_list(request: Request, staff: StaffHere, services: ServicesHere) 
     language = staff_language(request, staff)
     async with services.sessions.begin() as session:
         conversations = await list_conversations(session, staff, language=language, actions=services.shelf)
-    return staff_page(request, "console/list.html", staff=staff, conversations=conversations, in_rome=in_rome)
+    return staff_page(request, "console/list.html", staff=staff, conversations=conversations)
 
 
 @router.get("/conversations/{conversation_id}")
@@ -41,9 +40,7 @@ async def show_conversation(
         conversation = await read_conversation(
             session, staff, conversation_id, language=language, actions=services.shelf
         )
-    return staff_page(
-        request, "console/conversation.html", staff=staff, conversation=conversation, shown=None, in_rome=in_rome
-    )
+    return staff_page(request, "console/conversation.html", staff=staff, conversation=conversation, shown=None)
 
 
 @router.post("/conversations/{conversation_id}/messages/{message_id}/show")
@@ -63,7 +60,6 @@ async def show_hidden(
         staff=staff,
         conversation=_with_shown(conversation, message_id, text),
         shown=message_id,
-        in_rome=in_rome,
     )
 
 

@@ -8,6 +8,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from backend.errors import AppError, TooManyRequests
 from bot.phrases import KNOWN, SPOKEN, best_spoken, say
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,6 +30,11 @@ def reader_language(request: Request) -> str:
         if wanted in SPOKEN:
             return str(wanted)
     return best_spoken(request.headers.get("accept-language", ""))
+
+
+def retry_header(error: AppError) -> dict[str, str]:
+    """Of a refusal that passes, when to come back (RFC 9110 section 10.2.3)."""
+    return {"retry-after": str(error.values["seconds"])} if isinstance(error, TooManyRequests) else {}
 
 
 def render(name: str, *, language: str, **values: Any) -> str:

@@ -8,8 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from backend.errors import AppError, InvalidRequest, NotFound, TooManyRequests, Unavailable
-from backend.web.pages import page, reader_language
+from backend.errors import AppError, InvalidRequest, NotFound, Unavailable
+from backend.web.pages import page, reader_language, retry_header
 from backend.web.staff import SignInNeeded, sign_in_redirect
 from bot.phrases import say
 
@@ -38,8 +38,7 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(AppError)
     async def app_error(request: Request, error: AppError) -> Response:
         response = problem(request, error.status, error.code, values=error.values)
-        if isinstance(error, TooManyRequests):
-            response.headers["retry-after"] = str(error.values.get("seconds", 60))
+        response.headers.update(retry_header(error))
         return response
 
     @app.exception_handler(HTTPException)

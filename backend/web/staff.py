@@ -1,5 +1,6 @@
 """What every page for staff needs: who is signed in, forms that only our own pages can send, the frame of the page."""
 
+import functools
 import re
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -11,7 +12,8 @@ from backend.access import Staff
 from backend.errors import AppError, Forbidden, Unauthorized
 from backend.services import Services
 from backend.staff_sessions import find_staff
-from backend.web.pages import LANGUAGE_COOKIE, page, reader_language
+from backend.web.local_time import in_rome
+from backend.web.pages import LANGUAGE_COOKIE, page, reader_language, retry_header
 from bot.phrases import SPOKEN
 
 _COOKIE = "elp_staff"
@@ -129,6 +131,7 @@ def staff_page(
 ) -> HTMLResponse:
     """A page in the frame of `staff/base.html`; never kept by a browser or a proxy."""
     language = staff_language(request, staff)
+    values["when"] = functools.partial(in_rome, language)
     values.setdefault("problem", None)
     values.setdefault("done", None)
     response = page(request, template, language=language, status_code=status_code, staff=staff, **values)
@@ -140,7 +143,9 @@ def problem_page(
     request: Request, template: str, error: AppError, *, staff: Staff | None, **values: Any
 ) -> HTMLResponse:
     """The same page again with a kind sentence, and what was typed still in its fields."""
-    return staff_page(request, template, staff=staff, status_code=error.status, problem=error, **values)
+    response = staff_page(request, template, staff=staff, status_code=error.status, problem=error, **values)
+    response.headers.update(retry_header(error))
+    return response
 
 
 __all__ = [

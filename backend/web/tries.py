@@ -1,8 +1,8 @@
-"""Too many tries at a password or a code: the same page again, and how long to wait."""
+"""Too many tries at a password or a code, told in minutes."""
 
 import math
 
-from backend.errors import AppError, TooManyRequests
+from backend.errors import TooManyRequests
 from backend.services import Services
 
 
@@ -17,7 +17,3 @@ async def check_tries(services: Services, kind: str, **who: str) -> None:
     except TooManyRequests as error:
         seconds = int(error.values["seconds"])
         raise TooManyTries(seconds=seconds, minutes=math.ceil(seconds / 60)) from error
-
-
-def retry_header(error: AppError) -> dict[str, str]:
-    return {"retry-after": str(error.values["seconds"])} if isinstance(error, TooManyRequests) else {}
