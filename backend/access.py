@@ -162,7 +162,8 @@ async def access_session(session: AsyncSession, staff: Staff, session_id: UUID) 
 
 
 def conversations_within(staff: Staff) -> ColumnElement[bool]:
-    """Conversations that were handed to a desk where this person answers."""
+    """Conversations that are with a desk where this person answers. What somebody tells the bot, before a person is
+    wished for or after they went back to it, is nobody's to read."""
     at = []
     for role in staff.held(*CONSOLE):
         if role.organisation_id is None:
@@ -171,14 +172,60 @@ def conversations_within(staff: Staff) -> ColumnElement[bool]:
             at.append(Conversation.desk_id == role.desk_id)
         else:
             at.append(Conversation.desk_id.in_(select(Desk.id).where(Desk.organisation_id == role.organisation_id)))
-    return and_(Conversation.desk_id.is_not(None), or_(False, *at))
+    return and_(Conversation.state != "BOT", Conversation.desk_id.is_not(None), or_(False, *at))
 
 
-async def access_conversation(session: AsyncSession, staff: Staff, conversation_id: UUID) -> Conversation:
-    """The only way for staff to load one. Raises Forbidden without the role, NotFound when it is not theirs to see."""
+async def access_conversation(
+    session: AsyncSession, staff: Staff, conversation_id: UUID, *, lock: bool = False
+) -> Conversation:
+    """The only way for staff to load one; `lock` when its state may be changed.
+
+    Raises Forbidden without the role, NotFound when it is not theirs to see."""
     access_console(staff)
     query = select(Conversation).where(Conversation.id == conversation_id, conversations_within(staff))
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     found = (await session.execute(query)).scalar_one_or_none()
     if found is None:
         raise NotFound
     return found
+
+
+async def access_desk_hours(session: AsyncSession, staff: Staff, desk_id: int, *, change: bool) -> Desk:
+    """When a desk is open: read by those who answer there, changed by who manages it, one after the other. Raises
+    NotFound for everybody else, Forbidden where they may only look."""
+    desk = await _own_desk(session, staff, desk_id, lock=change)
+    if change and not staff.holds_at(("desk_manager",), desk.organisation_id, desk.id):
+        raise Forbidden
+    return desk
+
+
+async def access_saved_replies(session: AsyncSession, staff: Staff, desk_id: int, *, change: bool) -> Desk:
+    """What a desk says often: read and changed by all who answer there, one after the other. Raises NotFound."""
+    return await _own_desk(session, staff, desk_id, lock=change)
+
+
+async def access_appointments(session: AsyncSession, staff: Staff, desk_id: int) -> Desk:
+    """Who comes to a desk: seen by those who answer there. Raises NotFound."""
+    return await _own_desk(session, staff, desk_id, lock=False)
+
+
+async def _own_desk(session: AsyncSession, staff: Staff, desk_id: int, *, lock: bool) -> Desk:
+    """One where this person answers. The lock lets conversations come in meanwhile."""
+    desk = await session.get(Desk, desk_id, with_for_update={"key_share": True} if lock else None)
+    if desk is None or not staff.holds_at(CONSOLE, desk.organisation_id, desk.id):
+        raise NotFound
+    return desk
+
+
+async def desks_within(session: AsyncSession, staff: Staff) -> list[tuple[int, str]]:
+    """Desks where this person answers, by name. Raises Forbidden."""
+    access_console(staff)
+    at = []
+    for role in staff.held(*CONSOLE):
+        if role.desk_id is not None:
+            at.append(Desk.id == role.desk_id)
+        elif role.organisation_id is not None:
+            at.append(Desk.organisation_id == role.organisation_id)
+    query = select(Desk.id, Desk.name).where(or_(False, *at)).order_by(Desk.name, Desk.id)
+    return [(row.id, row.name) for row in await session.execute(query)]

@@ -181,25 +181,37 @@ def _encode(picture: Image.Image, *, lossless: bool) -> SafeFile:
         if out.tell() <= LARGEST_FILE:
             return SafeFile("image", "image/png", out.getvalue())
         out = io.BytesIO()
-    if picture.mode == "RGBA":
-        white = Image.new("RGB", picture.size, "white")
-        white.paste(picture, mask=picture.getchannel("A"))
-        picture = white
-    picture.save(out, "JPEG", quality=88)
+    _on_white(picture).save(out, "JPEG", quality=88)
     return SafeFile("image", "image/jpeg", out.getvalue())
 
 
+PREVIEW_SIDE = 480
+"""Pixels."""
+
+
+async def make_preview(data: bytes) -> bytes:
+    """A small JPEG of an image that was made safe before: a page with ten letters on it is read on a phone."""
+    return await asyncio.get_running_loop().run_in_executor(_ONE_AT_A_TIME, _shrink, data)
+
+
+def _shrink(data: bytes) -> bytes:
+    with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+        image.draft("RGB", (PREVIEW_SIDE, PREVIEW_SIDE))
+        image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), reducing_gap=2.0)
+        out = io.BytesIO()
+        _on_white(image.convert("RGBA" if image.mode in ("LA", "RGBA") else "RGB")).save(out, "JPEG", quality=75)
+        return out.getvalue()
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.mode != "RGBA":
+        return picture
+    white = Image.new("RGB", picture.size, "white")
+    white.paste(picture, mask=picture.getchannel("A"))
+    return white
+
+
 # ---- in the database ----
-
-
-async def check_access(sessions: Sessions, conversation_id: UUID, token: str) -> None:
-    """Before a file is read. Raises Unauthorized, NotFound, Unavailable."""
-
-    async def work() -> None:
-        async with sessions.begin() as session:
-            await access_conversation(session, conversation_id, token)
-
-    await retried(work)
 
 
 async def store_file(

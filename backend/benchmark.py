@@ -156,8 +156,21 @@ def _service(module: str, environment: dict[str, str]) -> Iterator[subprocess.Po
         process.wait(15)
 
 
-def bench_chat(settings: Settings, callers: list[int], seconds: float) -> dict[str, Any]:
-    """One round for each number of callers; nothing of it touches the installation's own database."""
+@dataclass(frozen=True)
+class Stack:
+    """A whole service with a database of its own, for as long as a measurement takes."""
+
+    port: int
+    database_url: str
+    processes: dict[str, int]
+
+    def memory_mb(self) -> dict[str, float]:
+        return _memory_mb(self.processes)
+
+
+@contextlib.contextmanager
+def stack(settings: Settings) -> Iterator[Stack]:
+    """Nothing of it touches the installation's own database."""
     with temporary(durable=True) as server, local_nlu(settings) as nlu_url:
         keys = new_key()
         settings = settings.model_copy(update={"database_url": server.url, "secret_keys": SecretStr(keys)})
@@ -174,7 +187,14 @@ def bench_chat(settings: Settings, callers: list[int], seconds: float) -> dict[s
         }
         with _service("backend.main", environment) as web, _service("backend.worker", environment) as worker:
             wait_until_answers(f"http://127.0.0.1:{port}/readyz", web)
-            rounds = [asyncio.run(_round(port, count, seconds)) for count in callers]
             nlu = next(child.pid for child in psutil.Process().children() if "serve.py" in " ".join(child.cmdline()))
-            memory = _memory_mb({"web": web.pid, "worker": worker.pid, "nlu": nlu, "postgres": server.pid})
+            processes = {"web": web.pid, "worker": worker.pid, "nlu": nlu, "postgres": server.pid}
+            yield Stack(port, server.url, processes)
+
+
+def bench_chat(settings: Settings, callers: list[int], seconds: float) -> dict[str, Any]:
+    """One round for each number of callers."""
+    with stack(settings) as running:
+        rounds = [asyncio.run(_round(running.port, count, seconds)) for count in callers]
+        memory = running.memory_mb()
     return {"mix": "70% questions, 10% buttons, 10% small talk, 10% junk", "rounds": rounds, "memory_mb": memory}

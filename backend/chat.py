@@ -7,6 +7,7 @@ conversations is in `conversations.py`.
 import re
 import unicodedata
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.selectable import TextualSelect
 
+from backend import handover
 from backend.conversations import Access, StoredMessage, erase_messages, reply_payload, token_hash
 from backend.db import NEW_MESSAGE, retried
 from backend.encryption import EncryptedJSON, EncryptedText
+from backend.erasure import HELD
 from backend.errors import EmptyMessage, NotFound, TooLong
 from backend.people import tell
-from bot.dialogue import Actions, respond
+from bot import handover_flow
+from bot.dialogue import Actions, respond, respond_held
 from bot.turn import DialogueState, Incoming, Keeping, Reply, Turn
 from bot.understand import Understander
 
@@ -92,7 +96,7 @@ async def receive(chat: Chat, conversation_id: UUID, token: str, sent: Sent) -> 
     the same moment. Raises EmptyMessage, TooLong, Unauthorized, NotFound, Unavailable."""
     sent, key = check_sent(sent), token_hash(token)
     stored = await retried(lambda: store(chat.engine, conversation_id, key, sent))
-    if stored.answered or stored.access.state != "BOT":
+    if stored.answered:
         return await retried(lambda: _read_turn(chat.engine, stored))
     return await finish_turn(chat, stored)
 
@@ -169,22 +173,31 @@ async def finish_turn(chat: Chat, stored: Stored) -> Answered:
     Raises ErasedMeanwhile, Unavailable.
     """
     access, message = stored.access, stored.message
+    held = access.state in HELD
     incoming = Incoming(access.language, message.text, message.payload.get("choice"), access.place, message.id)
-    understanding = await chat.understander.understand(incoming)
+    understanding = await chat.understander.understand(incoming, held=held)
 
-    async def decide() -> Answered:
+    async def decide() -> Answered | None:
         async with chat.engine.begin() as connection:
             now = (await connection.execute(_LOCK, {"message": message.id})).one_or_none()
             if now is None:
                 raise ErasedMeanwhile
             # Re-read after thinking: a person may have taken over, or a second request may have answered already.
-            if now.answered_at is not None or now.state != "BOT":
+            if now.answered_at is not None:
                 return Answered(await _messages_of_turn(connection, message.id), now.state)
-            state = DialogueState.from_json(now.dialogue)
-            turn = Turn(_in(incoming, now.language), understanding, state, chat.keeping)
+            turn = Turn(_in(incoming, now.language), understanding, DialogueState.from_json(now.dialogue), chat.keeping)
+            if now.state in HELD:
+                return await _held(connection, stored, respond_held(turn, chat.actions), chat.keeping, now.state)
+            if held:  # the words were only looked through for an emergency, and now the bot has to answer them
+                return None
+            if now.state != "BOT":
+                await handover.wake(connection, access.id)
             return await _answer(connection, stored, respond(turn, chat.actions), chat.keeping)
 
-    return await retried(decide)
+    answered = await retried(decide)
+    if answered is None:
+        return await finish_turn(chat, replace(stored, access=replace(access, state="BOT")))
+    return answered
 
 
 def _in(incoming: Incoming, language: str) -> Incoming:
@@ -210,7 +223,7 @@ _ANSWER = _writes(
         WHERE id = :conversation
     )
     INSERT INTO messages (conversation_id, author, reply_to, language, text, payload)
-    VALUES (:conversation, 'bot', :message, :language, :text, :payload)
+    VALUES (:conversation, :author, :message, :language, :text, :payload)
     RETURNING id, created_at, pg_notify('{NEW_MESSAGE}', CAST(conversation_id AS text))
     """,
     "text",
@@ -218,21 +231,64 @@ _ANSWER = _writes(
     "dialogue",
 )
 
+# Nothing to say: it is for whoever answers at the desk.
+_FOR_A_PERSON = text(
+    """
+    WITH answered AS (
+        UPDATE messages SET answered_at = now() WHERE id = :message
+    )
+    UPDATE conversations SET active_at = now(),
+        forget_at = CASE WHEN forget_on_close THEN now() + interval '30 minutes' END
+    WHERE id = :conversation
+    """
+)
+
 
 async def _answer(connection: AsyncConnection, stored: Stored, reply: Reply, keeping: Keeping) -> Answered:
-    conversation_id, message = stored.access.id, stored.message
+    conversation_id = stored.access.id
     if reply.erase:
         await erase_messages(connection, conversation_id, reply.language)
         return Answered(await _all_messages(connection, conversation_id), "BOT")
-    if reply.tells:
+    if reply.hands_over:
+        reply = await handover.hand_over(connection, conversation_id, reply, datetime.now(UTC))
+    told = await _say(connection, stored, reply, keeping, author="bot")
+    await _keep_what_was_learnt(connection, conversation_id, reply)
+    return Answered([stored.message, told], "WAITING" if reply.hands_over else "BOT")
+
+
+async def _held(
+    connection: AsyncConnection, stored: Stored, reply: Reply | None, keeping: Keeping, state: str
+) -> Answered:
+    """A turn while a person is waited for or talked with: only what `respond_held` has to say, or nothing."""
+    conversation_id = stored.access.id
+    if reply is not None and reply.erase:
+        await erase_messages(connection, conversation_id, reply.language)
+        return Answered(await _all_messages(connection, conversation_id), "BOT")
+    if reply is None or reply.hands_over:
+        await handover.wrote(connection, conversation_id, urgent=reply is not None)
+    if reply is None:
+        await connection.execute(_FOR_A_PERSON, {"message": stored.message.id, "conversation": conversation_id})
+        return Answered([stored.message], state)
+    if reply.leaves:
+        await handover.leave(connection, conversation_id)
+    told = await _say(connection, stored, reply, keeping, author="bot" if reply.leaves else "system")
+    return Answered([stored.message, told], "BOT" if reply.leaves else state)
+
+
+async def _say(
+    connection: AsyncConnection, stored: Stored, reply: Reply, keeping: Keeping, *, author: str
+) -> StoredMessage:
+    conversation_id = stored.access.id
+    if reply.tells == "waiting":
+        held = await handover.find_held(connection, conversation_id, datetime.now(UTC))
+        reply = replace(reply, text=handover_flow.status(reply.language, held) if held else reply.text)
+    elif reply.tells:
         reply = replace(reply, text=await tell(connection, conversation_id, reply, keeping))
     payload = reply_payload(reply)
-    values = {"conversation": conversation_id, "message": message.id, "language": reply.language, "text": reply.text}
-    values |= {"payload": payload, "dialogue": reply.state.to_json()}
+    values = {"conversation": conversation_id, "message": stored.message.id, "author": author, "payload": payload}
+    values |= {"language": reply.language, "text": reply.text, "dialogue": reply.state.to_json()}
     row = (await connection.execute(_ANSWER, values)).one()
-    await _keep_what_was_learnt(connection, conversation_id, reply)
-    told = StoredMessage(row.id, "bot", reply.language, reply.text, None, payload, row.created_at)
-    return Answered([message, told], "BOT")
+    return StoredMessage(row.id, author, reply.language, reply.text, None, payload, row.created_at)
 
 
 # Only a message of this very conversation can become a gap, whatever the dialogue remembered.
@@ -258,6 +314,8 @@ async def _keep_what_was_learnt(connection: AsyncConnection, conversation_id: UU
     if reply.useful is not None:
         entry_id, useful = reply.useful
         await connection.execute(_OPINION, values | {"entry": entry_id, "useful": useful})
+    if reply.helped is not None:
+        await handover.helped(connection, conversation_id, reply.helped)
 
 
 _TURN = _reads(
@@ -299,7 +357,6 @@ _UNANSWERED = _reads(
            m.id, m.author, m.language, m.text, m.original, m.payload, m.created_at
     FROM messages m JOIN conversations c ON c.id = m.conversation_id
     WHERE m.author = 'person' AND m.answered_at IS NULL AND m.created_at < now() - make_interval(secs => :age)
-      AND c.state = 'BOT'
     ORDER BY m.id LIMIT :limit
     """,
     "text",

@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from backend.config import ROOT, Settings
+from backend.translations import app as translate
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The ELP Assistant.")
@@ -26,6 +27,7 @@ user = typer.Typer(no_args_is_help=True, help="Accounts of those who work with t
 app.add_typer(kb, name="kb")
 app.add_typer(keys, name="keys")
 app.add_typer(user, name="user")
+app.add_typer(translate, name="translate")
 app.add_typer(nlu, name="nlu")
 app.add_typer(language, name="language")
 app.add_typer(evaluate, name="evaluate")
@@ -84,11 +86,15 @@ def migrate() -> None:
 
 
 @app.command()
-def seed() -> None:
-    """Load the starter content; entries that somebody edited are left alone."""
+def seed(
+    demo: Annotated[bool, typer.Option("--demo", help="Also give example hours to desks that have none.")] = False,
+) -> None:
+    """Load the starter content, and a first desk where there is no organisation; what somebody edited is left alone."""
     from backend.start import seed_content, with_database
 
-    with_database(settings_or_stop(), lambda settings: typer.echo(seed_content(settings)))
+    with_database(
+        settings_or_stop(), lambda settings: typer.echo(seed_content(settings, demo="all" if demo else "none"))
+    )
 
 
 @app.command()
@@ -331,6 +337,29 @@ def bench_chat(
     from backend.benchmark import bench_chat as measure
 
     print_json(measure(settings_or_stop(), callers or [1, 8, 32], seconds))
+
+
+@bench.command("console")
+def bench_console(
+    operators: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    waiting: Annotated[int, typer.Option(min=50, max=10_000, help="Conversations in the queue.")] = 500,
+    seconds: Annotated[float, typer.Option(min=5, max=7200)] = 30,
+) -> None:
+    """Operators at the queue while people write: page, a message on the screen, and a race of claims."""
+    from backend.benchmark_console import bench_console as measure
+
+    print_json(measure(settings_or_stop(), operators=operators, waiting=waiting, seconds=seconds))
+
+
+@bench.command("booking")
+def bench_booking(
+    callers: Annotated[int, typer.Option(min=2, max=500)] = 50,
+    times: Annotated[int, typer.Option(min=1, max=2_000, help="Overlapping times that all of them want.")] = 200,
+) -> None:
+    """Callers after the same times, and how long it takes to say which times are free."""
+    from backend.benchmark_booking import bench_booking as measure
+
+    print_json(measure(settings_or_stop(), callers=callers, times=times))
 
 
 @bench.command("search")

@@ -66,6 +66,13 @@ class Settings(BaseSettings):
     keep_audit_days: int = Field(default=365, ge=30, le=3650)
     keep_receipts_days: int = Field(default=365, ge=30, le=3650)
 
+    operator_gone_minutes: int = Field(default=10, ge=1, le=240)
+    """Without a sign of an operator's browser, after which what they answered goes back to the queue."""
+    first_reply_minutes: int = Field(default=20, ge=1, le=1440)
+    """From taking a conversation to the first word in it, after which it goes back."""
+    alert_minutes: int = Field(default=15, ge=1, le=1440)
+    """Before a promise breaks, when the desk is alerted."""
+
     smtp_url: SecretStr | None = None
     """`smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`; None: no mail is sent, links are handed over."""
     mail_from: str | None = None

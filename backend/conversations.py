@@ -1,6 +1,7 @@
 """A person's conversation: opened, read, taken along, erased. `chat.py` is what happens in it."""
 
 import base64
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backend import audit
 from backend.db import NEW_MESSAGE, Sessions, retried
 from backend.erasure import FORGET_AFTER, HELD, Writer, empty, erase, write_receipt
-from backend.errors import NotFound, Unauthorized, UnknownLanguage
+from backend.errors import NotFound, Unauthorized, Unavailable, UnknownLanguage
 from backend.models import Attachment, Conversation, Feedback, Message
 from backend.tokens import new_token, secret_hash
 from bot.dialogue import welcome
@@ -30,6 +31,8 @@ _COLUMNS = (
     Message.payload,
     Message.created_at,
 )
+_GIVEN_BY_PEOPLE = ("operator", "system")
+"""Authors of messages whose delivery is told to the desk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class StoredMessage:
     original: str | None
     payload: dict[str, Any]
     created_at: datetime
+    delivered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,24 @@ async def access_conversation(session: AsyncSession, conversation_id: UUID, toke
     return access
 
 
+async def check_access(sessions: Sessions, conversation_id: UUID, token: str) -> Access:
+    """Before anything else is done for somebody. Raises Unauthorized, NotFound, Unavailable."""
+
+    async def work() -> Access:
+        async with sessions.begin() as session:
+            return await access_conversation(session, conversation_id, token)
+
+    return await retried(work)
+
+
+async def find_state(session: AsyncSession, conversation_id: UUID) -> str:
+    """Raises NotFound."""
+    state = await session.scalar(select(Conversation.state).where(Conversation.id == conversation_id))
+    if state is None:
+        raise NotFound
+    return state
+
+
 async def list_messages(
     sessions: Sessions, conversation_id: UUID, token: str, *, after: int = 0, limit: int = 200
 ) -> tuple[Access, list[StoredMessage]]:
@@ -148,10 +170,40 @@ async def list_messages(
             newer = select(Message.id).where(Message.conversation_id == conversation_id, Message.id > after)
             # The page of somebody who comes back shows the end of a long conversation.
             ids = newer.order_by(Message.id if after else Message.id.desc()).limit(limit)
-            rows = await session.execute(select(*_COLUMNS).where(Message.id.in_(ids)).order_by(Message.id))
+            columns = (*_COLUMNS, Message.delivered_at.is_not(None))
+            rows = await session.execute(select(*columns).where(Message.id.in_(ids)).order_by(Message.id))
             return access, read_messages(rows.all())
 
     return await retried(work)
+
+
+_DELIVERED = text(
+    f"""
+    WITH given AS (
+        UPDATE messages SET delivered_at = now()
+        WHERE conversation_id = :conversation AND id = ANY(:ids) AND author IN ('operator', 'system')
+          AND delivered_at IS NULL
+        RETURNING id
+    )
+    SELECT pg_notify('{NEW_MESSAGE}', CAST(:conversation AS text)) WHERE EXISTS (SELECT FROM given)
+    """  # noqa: S608 - the only thing put into it is the name of a NOTIFY channel
+)
+
+
+async def mark_delivered(sessions: Sessions, conversation_id: UUID, messages: Sequence[StoredMessage]) -> None:
+    """They were written to whoever reads for the person: the desk sees it. Without a statement when nothing of a desk
+    is among them. A database that is away is no reason to fail: they are given, and marked the next time.
+    """
+    given = [message.id for message in messages if message.author in _GIVEN_BY_PEOPLE and not message.delivered]
+    if not given:
+        return
+
+    async def work() -> None:
+        async with sessions.begin() as session:
+            await session.execute(_DELIVERED, {"conversation": conversation_id, "ids": given})
+
+    with contextlib.suppress(Unavailable):
+        await retried(work)
 
 
 async def export_conversation(sessions: Sessions, conversation_id: UUID, token: str) -> dict[str, Any]:
@@ -256,6 +308,7 @@ async def erase_messages(session: Writer, conversation_id: UUID, language: str) 
         "language": language,
         "dialogue": {},
         "state": "BOT",
+        "holder_id": None,
         **dict.fromkeys(("place", "external_id", "desk_id", "forget_at")),
         "forget_on_close": False,
         "created_at": func.now(),

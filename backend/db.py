@@ -19,6 +19,10 @@ NEW_MESSAGE = "elp_messages"
 """NOTIFY channel; the payload is the conversation's id and nothing else."""
 ENTRIES_CHANGED = "elp_entries"
 """NOTIFY channel: some entry changed, every process takes the change into its index."""
+QUEUE_CHANGED = "elp_queue"
+"""NOTIFY channel, written by a trigger: something in a desk's queue changed; the payload is the desk's id."""
+TYPING = "elp_typing"
+"""NOTIFY channel: somebody is writing; the payload is `<conversation id>:person` or `…:operator`."""
 _PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 _RETRIED_STATES = frozenset({"40P01", "40001"})
 """Deadlock and serialisation failure: PostgreSQL undid everything, the same work may simply be done again."""

@@ -8,32 +8,69 @@ from uuid import UUID
 
 import psycopg
 
-from backend.db import ENTRIES_CHANGED, NEW_MESSAGE
+from backend.db import ENTRIES_CHANGED, NEW_MESSAGE, QUEUE_CHANGED, TYPING
 
 log = logging.getLogger(__name__)
 
 _RECONNECT_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
+def queue_key(desk_id: int) -> str:
+    return f"queue:{desk_id}"
+
+
+def typing_key(conversation_id: UUID, side: str) -> str:
+    """`side` is who writes: `person` or `operator`."""
+    return f"typing:{conversation_id}:{side}"
+
+
+class Subscription:
+    """What one stream waits for. What happens while it is busy is not lost: it is there at the next look."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self._fired: set[str] = set()
+
+    def fire(self, key: str) -> None:
+        self._fired.add(key)
+        self._event.set()
+
+    def take(self) -> set[str]:
+        """What has happened since the last time: the keys that were subscribed to."""
+        fired, self._fired = self._fired, set()
+        self._event.clear()
+        return fired
+
+    async def wait(self, seconds: float) -> bool:
+        """Until something happens; False when nothing has for so long."""
+        try:
+            await asyncio.wait_for(self._event.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
 class Hub:
-    """One listening connection for each process; wakes the streams of a conversation."""
+    """One listening connection for each process; wakes the streams of a conversation, of a desk's queue."""
 
     def __init__(self, url: str, *, on_entries: Callable[[], None]) -> None:
         self._url = url
         self._on_entries = on_entries
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._waiting: dict[str, set[Subscription]] = {}
 
     @contextlib.contextmanager
-    def subscribe(self, conversation_id: UUID) -> Iterator[asyncio.Event]:
-        """An event that is set whenever the conversation may have something new."""
-        event, key = asyncio.Event(), str(conversation_id)
-        self._waiting.setdefault(key, set()).add(event)
+    def subscribe(self, *keys: str) -> Iterator[Subscription]:
+        """`str(conversation id)`, `queue_key(…)`, `typing_key(…)`, or `queue:*` for all desks."""
+        subscription = Subscription()
+        for key in keys:
+            self._waiting.setdefault(key, set()).add(subscription)
         try:
-            yield event
+            yield subscription
         finally:
-            self._waiting[key].discard(event)
-            if not self._waiting[key]:
-                del self._waiting[key]
+            for key in keys:
+                self._waiting[key].discard(subscription)
+                if not self._waiting[key]:
+                    del self._waiting[key]
 
     async def listen(self) -> None:
         """Runs for the life of the process. What was said while the connection was away is caught up by waking all."""
@@ -41,8 +78,8 @@ class Hub:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
-                    await connection.execute(f"LISTEN {NEW_MESSAGE}")
-                    await connection.execute(f"LISTEN {ENTRIES_CHANGED}")
+                    for channel in (NEW_MESSAGE, ENTRIES_CHANGED, QUEUE_CHANGED, TYPING):
+                        await connection.execute(f"LISTEN {channel}")
                     if failures:
                         log.info("live updates are back")
                         self._wake_all()
@@ -58,12 +95,18 @@ class Hub:
     def _received(self, channel: str, payload: str) -> None:
         if channel == ENTRIES_CHANGED:
             self._on_entries()
-            return
-        for event in self._waiting.get(payload, ()):
-            event.set()
+        elif channel == QUEUE_CHANGED:
+            self._fire(f"queue:{payload}")
+            self._fire("queue:*")
+        else:
+            self._fire(f"typing:{payload}" if channel == TYPING else payload)
+
+    def _fire(self, key: str) -> None:
+        for subscription in self._waiting.get(key, ()):
+            subscription.fire(key)
 
     def _wake_all(self) -> None:
         self._on_entries()
-        for events in self._waiting.values():
-            for event in events:
-                event.set()
+        for key in self._waiting:
+            if not key.startswith("typing:"):
+                self._fire(key)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, bindparam, delete, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from backend.models import Conversation, Feedback, Message, Receipt
+from backend.models import Conversation, Feedback, Handover, Message, Note, Receipt
 
 Writer = AsyncSession | AsyncConnection
 """Whoever has a transaction open."""
@@ -44,6 +44,18 @@ _JOBS = text(
 _LOCK = text("SELECT id FROM conversations WHERE id = ANY(:ids) ORDER BY id FOR UPDATE").bindparams(_IDS)
 
 
+# What a visit leaves: that its time was taken at the desk, or is free again. One that is still to come is cancelled:
+# whoever asks for everything to be forgotten is not expected any more (decision 18).
+_FORGET_VISITS = text(
+    """
+    UPDATE appointments SET conversation_id = NULL, name = NULL, token_hash = NULL, code = NULL, language = 'und',
+        sequence = sequence + 1, changed_at = now(),
+        status = CASE WHEN status IN ('held', 'pending', 'confirmed', 'arrived') THEN 'cancelled' ELSE status END
+    WHERE conversation_id = ANY(:ids)
+    """
+).bindparams(_IDS)
+
+
 async def erase(session: Writer, ids: Sequence[UUID]) -> None:
     """Whole conversations; attachments, gaps and opinions go with them."""
     await _count_and_forget_jobs(session, ids)
@@ -54,6 +66,8 @@ async def empty(session: Writer, conversation_id: UUID) -> None:
     """All that was said in a conversation that goes on."""
     await _count_and_forget_jobs(session, [conversation_id])
     await session.execute(delete(Feedback).where(Feedback.conversation_id == conversation_id))
+    await session.execute(delete(Handover).where(Handover.conversation_id == conversation_id))
+    await session.execute(delete(Note).where(Note.conversation_id == conversation_id))
     await session.execute(delete(Message).where(Message.conversation_id == conversation_id))
 
 
@@ -62,6 +76,7 @@ async def _count_and_forget_jobs(session: Writer, ids: Sequence[UUID]) -> None:
     await session.execute(_LOCK, values)  # nobody writes another message between the counting and the erasing
     await session.execute(_COUNT, values)
     await session.execute(_JOBS, values)
+    await session.execute(_FORGET_VISITS, values)
 
 
 async def write_receipt(session: Writer) -> str:

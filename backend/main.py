@@ -14,13 +14,21 @@ from backend.services import open_services
 from backend.web import (
     admin,
     api,
+    appointments_api,
     attachments,
     auth,
     chat,
     console,
+    console_api,
+    console_figures,
+    console_live,
+    console_together,
+    desk_pages,
     health,
+    key_pages,
     passkeys,
     privacy,
+    shift,
     single_sign_on,
     static,
 )
@@ -60,7 +68,20 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(RequestSize)
     add_handlers(app)
-    for part in (health, api, attachments, chat, privacy, auth, passkeys, single_sign_on, console, admin):
+    staff = (
+        auth,
+        passkeys,
+        single_sign_on,
+        shift,
+        console_live,
+        console_figures,
+        console_together,
+        console,
+        key_pages,
+        desk_pages,
+        admin,
+    )
+    for part in (health, api, appointments_api, console_api, attachments, chat, privacy, *staff):
         app.include_router(part.router)
     app.mount("/static", static.files(settings))
     return app

@@ -15,6 +15,7 @@ from backend.db import Sessions, retried
 from backend.erasure import FORGET_AFTER, HELD, Writer, erase
 from backend.models import (
     AccountLink,
+    Appointment,
     Attachment,
     AuditEvent,
     Base,
@@ -155,6 +156,7 @@ def _rows_of_age(settings: Settings, now: datetime) -> tuple[tuple[str, type[Bas
         ("staff_sessions", StaffSession, StaffSession.expires_at < now),
         ("account_links", AccountLink, AccountLink.expires_at < now),
         ("ceremonies", Ceremony, Ceremony.expires_at < now),
+        ("appointments", Appointment, Appointment.ends < now - timedelta(days=settings.keep_conversations_days)),
     )
 
 

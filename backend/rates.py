@@ -22,6 +22,7 @@ RULES: Mapping[str, Mapping[str, str]] = {
     "message": {"conversation": "30/minute; 600/day", "address": "300/minute"},
     "conversation": {"address": "60/minute; 1000/day"},
     "attachment": {"conversation": "10 per 10 minute; 40/day", "address": "60/minute"},
+    "typing": {"conversation": "60/minute", "address": "900/minute"},
     "sign_in": {"pair": "8 per 5 minute", "email": "40/hour", "address": "100 per 5 minute"},
     "code": {"account": "6 per 10 minute"},
     "link": {"email": "3/hour", "address": "30/hour"},

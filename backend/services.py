@@ -19,6 +19,7 @@ from backend.delivery import Hub
 from backend.keys import unlock
 from backend.rates import Limits
 from bot.nlu import RasaClient
+from bot.translation import Translator
 from bot.turn import Keeping
 from bot.understand import Understander
 from knowledge_base.entry import Entry
@@ -98,6 +99,7 @@ class Services:
     chat: Chat
     hub: Hub
     limits: Limits
+    translator: Translator
 
     def now(self) -> datetime:
         """The one clock."""
@@ -133,6 +135,7 @@ async def open_services(settings: Settings, *, with_library: bool = True) -> Asy
         ),
         hub=hub,
         limits=Limits(enabled=settings.rate_limits == "on"),
+        translator=Translator(settings.data_dir / "translation"),
     )
     tasks = [asyncio.create_task(hub.listen())]
     if with_library:
@@ -147,4 +150,5 @@ async def open_services(settings: Settings, *, with_library: bool = True) -> Asy
         await asyncio.gather(*tasks, return_exceptions=True)
         if parser:
             await parser.close()
+        services.translator.close()
         await engine.dispose()

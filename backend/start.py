@@ -5,12 +5,15 @@ import contextlib
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 from uuid import UUID
 
-from backend import articles, install, postgres, supervisor, users
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend import articles, desk_hours, install, postgres, supervisor, users
 from backend.config import Settings
 from backend.conversations import erase_for_person
 from backend.db import create_engine, create_sessions
@@ -24,6 +27,8 @@ from bot.phrases import SPOKEN
 from knowledge_base.files import ContentError, load_content
 
 T = TypeVar("T")
+Demo = Literal["none", "new", "all"]
+"""Which desks get example hours: no desk, one that is made now, every desk of which nobody has said anything."""
 _ASK_PHRASES = 240
 """Written questions for each language that the NLU learns to tell from acts; more of them would drown the acts."""
 
@@ -33,8 +38,20 @@ def run_all(settings: Settings) -> int:
     understanding = supervisor.Understanding(
         install.nlu_environment, _train, install.is_nlu_prepared, supervisor.rasa_command
     )
-    steps = (supervisor.Step("migrations", migrate_database), supervisor.Step("starter content", seed_content))
-    return supervisor.run(settings, steps=steps, understanding=understanding, announce=invite_administrator)
+    content = supervisor.Step("starter content", lambda settings: seed_content(settings, demo="new"))
+    steps = (supervisor.Step("migrations", migrate_database), content)
+    return supervisor.run(settings, steps=steps, understanding=understanding, announce=announcement)
+
+
+def announcement(settings: Settings) -> Iterable[str]:
+    """What `elp run` says when it is ready."""
+    yield from invite_administrator(settings)
+    try:
+        desks = asyncio.run(_in_session(settings, desk_hours.desks_with_demo_hours))
+    except (SQLAlchemyError, OSError):
+        return  # the database went away this moment; the service goes on, and the next start says it
+    if desks:
+        yield f"Example opening hours, until somebody sets real ones in the console: {', '.join(desks)}"
 
 
 def with_database(settings: Settings, work: Callable[[Settings], T]) -> T:
@@ -102,22 +119,40 @@ def link_user(settings: Settings, email: str) -> str:
     return users.link_user(settings, email)
 
 
-def seed_content(settings: Settings) -> str:
-    """Loads the starter content; says what it did. Raises StartError when a content file cannot be used."""
+def seed_content(settings: Settings, *, demo: Demo = "none") -> str:
+    """Loads the starter content and makes a first desk where there is no organisation; says what it did. Raises
+    StartError when a content file cannot be used."""
     try:
         content = load_content()
     except ContentError as error:
         raise StartError(f"The starter content cannot be loaded: {error}") from error
 
-    async def work() -> articles.Seeded:
+    async def work() -> tuple[articles.Seeded, bool, int]:
         engine = create_engine(str(settings.database_url), pool_size=1)
         try:
-            return await articles.seed(create_sessions(engine), content)
+            sessions = create_sessions(engine)
+            seeded = await articles.seed(sessions, content)
+            async with sessions.begin() as session:
+                made = await desk_hours.seed_places(session)
+                wanted = demo == "all" or (demo == "new" and made)
+                return seeded, made, await desk_hours.seed_demo_hours(session) if wanted else 0
         finally:
             await engine.dispose()
 
-    seeded = asyncio.run(work())
-    return f"{seeded.added} entries added, {seeded.updated} updated, {seeded.kept} edited here and left alone"
+    seeded, made, examples = asyncio.run(work())
+    done = f"{seeded.added} entries added, {seeded.updated} updated, {seeded.kept} edited here and left alone"
+    done += f"; desk {desk_hours.FIRST_DESK!r} made" if made else ""
+    return done + (f"; example hours at {examples} desks" if examples else "")
+
+
+async def _in_session(settings: Settings, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+    """One transaction on a connection of its own."""
+    engine = create_engine(str(settings.database_url), pool_size=1)
+    try:
+        async with create_sessions(engine).begin() as session:
+            return await work(session)
+    finally:
+        await engine.dispose()
 
 
 @contextlib.contextmanager

@@ -4,14 +4,18 @@ import asyncio
 import contextlib
 import logging
 import signal
+from datetime import UTC, datetime, timedelta
 
 from procrastinate import App, PsycopgConnector
 
 from backend.chat import find_unanswered, finish_turn
 from backend.config import Settings
 from backend.db import plain_url
+from backend.interpreter import interpret
 from backend.logs import set_up_logging
 from backend.people import enforce_retention, erase_forgotten
+from backend.queue_mail import alert_desks, mail_about_new
+from backend.queue_watch import Patience, escalate, new_since, release_abandoned, renew_broken
 from backend.services import Services, open_services
 
 log = logging.getLogger(__name__)
@@ -44,6 +48,28 @@ def create_jobs(services: Services) -> App:
             log.info("erased %d conversations that were closed", erased)
         return erased
 
+    @app.periodic(cron="* * * * * */15")
+    @app.task(name="watch_queue", queueing_lock="watch_queue", pass_context=False)
+    async def watch_queue(timestamp: int) -> None:
+        """Nobody is forgotten: operators who are gone, promises that broke or are about to."""
+        settings, now = services.settings, services.now()
+        patience = Patience(settings.operator_gone_minutes, settings.first_reply_minutes, settings.alert_minutes)
+        released = await release_abandoned(services.sessions, patience, now)
+        renewed = await renew_broken(services.sessions, now)
+        late = await escalate(services.sessions, patience, now)
+        if released or renewed or late:
+            log.info(
+                "queue: %d put back, %d promises renewed, %d about to break", released, renewed, sum(late.values())
+            )
+        await alert_desks(services, late)
+
+    @app.periodic(cron="* * * * *")
+    @app.task(name="mail_new", queueing_lock="mail_new", pass_context=False)
+    async def mail_new(timestamp: int) -> None:
+        """One mail a minute at most to each operator who wants to know of new people."""
+        now = datetime.fromtimestamp(timestamp, UTC)
+        await mail_about_new(services, await new_since(services.sessions, now - timedelta(minutes=1), now))
+
     @app.periodic(cron="17 3 * * *")
     @app.task(name="retention", queueing_lock="retention", pass_context=False)
     async def retention(timestamp: int) -> None:
@@ -65,11 +91,13 @@ async def work(settings: Settings) -> None:
     async with open_services(settings, with_library=False) as services:
         jobs = create_jobs(services)
         async with jobs.open_async():
+            interpreting = asyncio.create_task(interpret(services.sessions, services.hub, services.translator))
             running = asyncio.create_task(jobs.run_worker_async(concurrency=2, install_signal_handlers=False))
             stopping = asyncio.create_task(stop.wait())
             log.info("worker ready")
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
+            interpreting.cancel()
             if running.done():  # the queue failed: say so and let the supervisor start us again
                 running.result()
             running.cancel()

@@ -58,8 +58,8 @@ def label_of(choice: str, language: str, find_entry: Callable[[str], Entry | Non
         return say(language, f"topic.{rest.split(':')[0]}")
     if name == "language" and rest in SPOKEN:
         return SPOKEN[rest].name
-    if name == "useful":
-        name = f"useful_{rest.rpartition(':')[2]}"
+    if name in ("useful", "helped"):
+        name = f"{name}_{rest.rpartition(':')[2]}"
     if name == "facet":
         name = f"facet_{rest.partition(':')[0]}"
     if choice == "no:forget-now":

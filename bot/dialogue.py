@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
-from bot import phrases, privacy_flow
+from bot import handover_flow, phrases, privacy_flow
 from bot.buttons import TOPICS, answer_buttons, button, entry_buttons, topic_buttons
 from bot.language import named
 from bot.phrases import KNOWN, SPOKEN, say
 from bot.privacy import short_notice
-from bot.turn import FACETS, Choice, DialogueState, EmergencyLine, Intent, Keeping, Reply, Turn
+from bot.turn import FACETS, Choice, DialogueState, Emergency, EmergencyLine, Intent, Keeping, Reply, Turn
 from knowledge_base.entry import Entry
 from knowledge_base.search import Band, SearchResult
 
@@ -45,6 +45,24 @@ def respond(turn: Turn, actions: Actions) -> Reply:
     return _Turn(turn, actions).written()
 
 
+def emergency_lines(emergency: Emergency, language: str, actions: Actions) -> tuple[EmergencyLine, ...]:
+    """The numbers to call, most urgent first."""
+    found = []
+    for entry_id in emergency.lines:
+        entry = actions.find_entry(entry_id)
+        text = entry.text_for(language) if entry else None
+        if entry and text and entry.facts.phones:
+            found.append(EmergencyLine(entry.facts.phones[0].number, text[1].title))
+    return tuple(found)
+
+
+def respond_held(turn: Turn, actions: Actions) -> Reply | None:
+    """While a person has the word, or is waited for: see `handover_flow.respond_held`."""
+    emergency = turn.understanding.emergency
+    lines = emergency_lines(emergency, turn.incoming.language, actions) if emergency else ()
+    return handover_flow.respond_held(turn, lines)
+
+
 def welcome(language: str, keeping: Keeping) -> Reply:
     """The first message of every conversation: what this is, what is kept of it, and where one can begin."""
     choices = (*topic_buttons(language), button(language, "human"), button(language, "privacy"))
@@ -66,7 +84,7 @@ class _Turn:
     def written(self) -> Reply:
         understanding = self.turn.understanding
         reply = self._emergency() or self._answer_to_question() or self._act() or self._facet() or self._found()
-        if understanding.written_in and not reply.emergency:
+        if understanding.written_in and not reply.emergency and reply.hands_over is None:
             return self._suggest_language(reply, understanding.written_in)
         return reply
 
@@ -74,7 +92,7 @@ class _Turn:
         emergency = self.turn.understanding.emergency
         if emergency is None:
             return None
-        lines = tuple(line for entry_id in emergency.lines for line in self._emergency_lines(entry_id))
+        lines = emergency_lines(emergency, self.language, self.actions)
         found = self.turn.understanding.found
         entry = found.hits[0].id if found and found.band is Band.SURE else None
         return self._reply(
@@ -83,14 +101,10 @@ class _Turn:
             emergency=lines,
             entry=entry,
             choices=(self._choice("human"), self._choice("safe")),
-            state=self.state.change(last_entry=entry, last_variant="full", offered=(), pending=None, misses=0),
+            state=self.state.change(
+                last_entry=entry, last_variant="full", offered=(), pending=None, misses=0, danger=True
+            ),
         )
-
-    def _emergency_lines(self, entry_id: str) -> Iterable[EmergencyLine]:
-        entry = self.actions.find_entry(entry_id)
-        found = entry.text_for(self.language) if entry else None
-        if entry and found and entry.facts.phones:
-            yield EmergencyLine(entry.facts.phones[0].number, found[1].title)
 
     def _answer_to_question(self) -> Reply | None:
         """Yes or no after we asked something; a new question instead is answered as a new question."""
@@ -172,6 +186,7 @@ class _Turn:
             "show": self._show,
             "useful": self._useful,
             "no": self._declined,
+            "helped": self._helped,
         }
         if name in handlers and rest:
             return handlers[name](rest)
@@ -184,6 +199,8 @@ class _Turn:
             "languages": self._languages,
             "safe": self._safe,
             "human": self._human,
+            "bot": lambda: handover_flow.back(self.turn),
+            "waiting": self._human,
             "book": lambda: self._not_built(Intent.BOOK),
             "help": lambda: self._small_talk(Intent.HELP),
             "attachment": self._attachment,
@@ -203,9 +220,21 @@ class _Turn:
         if word == "yes":
             reply = self._reply(say(self.language, "useful.yes"), intent="thanks", choices=(self._choice("topics"),))
         else:
-            choices = (self._choice("simpler", entry_id), self._choice("topics"), self._choice("human"))
-            reply = self._reply(say(self.language, "useful.no"), intent="not_understood", choices=choices)
+            reply = self._not_useful(entry_id)
         return _with(reply, useful=(entry_id, word == "yes"))
+
+    def _not_useful(self, entry_id: str) -> Reply:
+        """After two answers that did not help a person is asked for with one word."""
+        misses = self.state.misses + 1
+        again = misses >= _MISSES_BEFORE_PERSON
+        choices = [self._choice("simpler", entry_id), self._choice("topics")]
+        choices.insert(0 if again else len(choices), self._choice("human"))
+        text = say(self.language, "useful.no_again" if again else "useful.no")
+        state = self.state.change(misses=misses, pending="human" if again else None)
+        return self._reply(text, intent="not_understood", choices=tuple(choices), state=state)
+
+    def _helped(self, word: str) -> Reply:
+        return handover_flow.helped(self.turn, word) if word in ("yes", "no") else self._over()
 
     def _declined(self, what: str) -> Reply:
         if what == "forget-now":
@@ -287,13 +316,16 @@ class _Turn:
     def _unknown(self, *, asked_before: bool = False) -> Reply:
         """«I do not know», a person, and the question kept for the editors."""
         misses = self.state.misses + 1
-        key = "unknown.again" if misses >= _MISSES_BEFORE_PERSON else "unknown"
+        again = misses >= _MISSES_BEFORE_PERSON
+        key = "unknown.again" if again else "unknown"
         question = self.state.question_id if asked_before else self.turn.incoming.message_id
         return self._reply(
             say(self.language, key),
             intent="none",
             choices=(self._choice("human"), self._choice("topics")),
-            state=self.state.change(misses=misses, offered=(), pending=None, question_id=question),
+            state=self.state.change(
+                misses=misses, offered=(), pending="human" if again else None, question_id=question
+            ),
             unanswered=question,
         )
 
@@ -331,14 +363,19 @@ class _Turn:
 
     def _human(self) -> Reply:
         choices = (*self._entry_choices(self.actions.desks()), self._choice("topics"))
-        return self._reply(say(self.language, "human.not_yet"), intent="human", choices=choices)
+        reply = self._reply(say(self.language, "human.nobody"), intent="human", choices=choices)
+        last = self.actions.find_entry(self.state.last_entry) if self.state.last_entry else None
+        state = self.state.change(pending=None, misses=0)
+        return _with(reply, hands_over=handover_flow.wish(self.state, last), state=state)
 
     def _attachment(self) -> Reply:
         choices = (self._choice("human"), self._choice("topics"))
         return self._reply(say(self.language, "attachment.received"), intent="attachment", choices=choices)
 
     def _safe(self) -> Reply:
-        return self._reply(say(self.language, "emergency.safe"), intent="ask", choices=self._topic_choices())
+        state = self.state.change(pending=None, danger=False)
+        text = say(self.language, "emergency.safe")
+        return self._reply(text, intent="ask", choices=self._topic_choices(), state=state)
 
     def _languages(self) -> Reply:
         return self._reply(

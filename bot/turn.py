@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal, Self
 
@@ -96,6 +96,8 @@ class DialogueState:
     question_id: int | None = None
     """Message that asked what we last answered or could not answer."""
     misses: int = 0
+    danger: bool = False
+    """An emergency was written of, and the person has not said since that they are safe."""
     suggested: tuple[str, ...] = ()
     """Languages already suggested, so that nobody is asked twice."""
 
@@ -153,6 +155,36 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """The wish for a person, as the desk will see it."""
+
+    reason: Literal["asked", "failed", "emergency"]
+    topic: str | None = None
+    entry: str | None = None
+    """What was talked about last."""
+    desk: str | None = None
+    """Entry of the desk that receives people for it, when there is one."""
+
+    @property
+    def urgent(self) -> bool:
+        return self.reason == "emergency"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How a conversation stands that was handed over, as the person is told."""
+
+    state: Literal["WAITING", "ACTIVE"]
+    desk: str
+    since: datetime
+    zone: str
+    """IANA name; moments are told on the clock of the desk."""
+    promised_for: datetime | None = None
+    not_before: date | None = None
+    """The desk is closed until then at least."""
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """A button. The id says all that is needed to act on it, so that an old button still works."""
 
@@ -184,6 +216,12 @@ class Reply:
     useful: tuple[str, bool] | None = None
     """Entry id, and whether the person found the answer useful."""
     erase: bool = False
-    tells: Literal["known", "forget_on_close"] | None = None
-    """The text comes from the database, in the transaction that stores the reply: what is known of the person, or that
-    the chat is from now on forgotten when it is closed (or is not any more)."""
+    tells: Literal["known", "forget_on_close", "waiting"] | None = None
+    """The text comes from the database, in the transaction that stores the reply: what is known of the person, that
+    the chat is from now on forgotten when it is closed (or is not any more), or how it stands with the desk."""
+    hands_over: HandOver | None = None
+    """A person is wished for. Where a desk has operators the text becomes what was promised; else it stays as it is."""
+    leaves: bool = False
+    """The person does not want to wait for a person any more."""
+    helped: bool | None = None
+    """Whether the person at the desk could help, as the one who was helped says."""

@@ -24,10 +24,13 @@ class Understander:
         emergency.detect("")
         language.warm_up()
 
-    async def understand(self, incoming: Incoming) -> Understanding:
-        """A pressed button is its meaning: nothing is guessed about it."""
+    async def understand(self, incoming: Incoming, *, held: bool = False) -> Understanding:
+        """A pressed button is its meaning: nothing is guessed about it. `held`: the words are for a person, and only
+        an emergency in them matters."""
         if incoming.choice is not None or not incoming.text:
             return Understanding()
+        if held:
+            return Understanding(emergency=emergency.detect(incoming.text))
         written_in = language.suggest(incoming.text, incoming.language)
         return Understanding(
             written_in=written_in,

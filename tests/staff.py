@@ -4,15 +4,18 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from backend.models import Account, AuditEvent, Desk, Membership, Organisation
+from backend.models import Account, AuditEvent, ConsoleKey, Desk, Membership, Organisation
 from backend.services import Services
 from backend.staff_sessions import open_session
+from backend.tokens import new_token, secret_hash
 
 FORM = {"origin": "http://elp.test", "sec-fetch-site": "same-origin"}
 """What a browser sends with a form of our own pages."""
@@ -87,6 +90,15 @@ async def make_staff(
     if role is not None:
         await give_role(services, account_id, role, organisation=organisation, desk=desk)
     return StaffLogin(account_id, await sign_in(services, account_id), f"{account_id.hex}@elp.test")
+
+
+async def add_key(services: Services, account_id: UUID, **values: Any) -> str:
+    """A key for the console's API, good for a day."""
+    key = f"elp_{new_token()}"
+    values = {"name": "Zammad", "expires_at": datetime.now(UTC) + timedelta(days=1)} | values
+    async with services.sessions.begin() as session:
+        session.add(ConsoleKey(key_hash=secret_hash(key), account_id=account_id, **values))
+    return key
 
 
 async def role_id(services: Services, account_id: UUID, role: str) -> int:

@@ -31,7 +31,12 @@ class Conversation(Base):
     __table_args__ = (
         CheckConstraint(one_of("state", STATES), name="state"),
         UniqueConstraint("channel", "external_id", name="uq_conversations_channel_external_id"),
+        # Somebody holds it exactly as long as it is ACTIVE, and it waits nowhere but at a desk. Which state may follow
+        # which is in a trigger (migration 0004).
+        CheckConstraint("(state = 'ACTIVE') = (holder_id IS NOT NULL)", name="holder"),
+        CheckConstraint("state NOT IN ('WAITING', 'ACTIVE') OR desk_id IS NOT NULL", name="waits_at_desk"),
         sealed("dialogue"),
+        Index("ix_conversations_holder_id", "holder_id", postgresql_where="holder_id IS NOT NULL"),
         Index("ix_conversations_forget_at", "forget_at", postgresql_where="forget_at IS NOT NULL"),
     )
 
@@ -47,6 +52,8 @@ class Conversation(Base):
     dialogue: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON, nullable=True)
     desk_id: Mapped[int | None] = mapped_column(ForeignKey("desks.id", ondelete="SET NULL"), index=True)
     """The desk whose operators may read it; None as long as nobody was asked for."""
+    holder_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    """The operator who answers; nobody else may, and an account that still holds one cannot be deleted."""
     forget_on_close: Mapped[bool] = mapped_column(default=False, server_default="false")
     forget_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it erases itself; moved on while the page is open."""
@@ -67,7 +74,10 @@ class Message(Base):
         Index("ix_messages_unanswered", "id", postgresql_where="author = 'person' AND answered_at IS NULL"),
         sealed("text"),
         sealed("original"),
+        sealed("italian"),
+        Index("ix_messages_written_by", "written_by", postgresql_where="written_by IS NOT NULL"),
         sealed("payload"),
+        CheckConstraint("(failed_at IS NULL) = (failure IS NULL)", name="failure"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -78,11 +88,19 @@ class Message(Base):
     language: Mapped[str]
     text: Mapped[str] = mapped_column(EncryptedText)
     original: Mapped[str | None] = mapped_column(EncryptedText)
+    """Of an operator's translated message: what was written."""
+    italian: Mapped[str | None] = mapped_column(EncryptedText)
+    """Of a person's message: a machine translation for the desk."""
     payload: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON, nullable=True)
     """Of a person's message: the pressed `choice`. Of a bot's: choices, entry, variant, emergency, intent."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     answered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     delivered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    failed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    failure: Mapped[str | None]
+    """Why it could not be delivered; `console.failure.<it>` says it in words."""
+    written_by: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
+    """Of an operator's message: who wrote it. The person sees the name of the service."""
 
 
 class Gap(Base):

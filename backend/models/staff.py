@@ -47,6 +47,7 @@ class Desk(Base):
     __table_args__ = (
         UniqueConstraint("organisation_id", "name", name="uq_desks_organisation_id_name"),
         UniqueConstraint("id", "organisation_id", name="uq_desks_id_organisation_id"),
+        CheckConstraint("minutes_each BETWEEN 1 AND 240", name="minutes_each"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -54,6 +55,14 @@ class Desk(Base):
     name: Mapped[str]
     entry_id: Mapped[str | None] = mapped_column(ForeignKey("entries.id", ondelete="SET NULL"), unique=True)
     """The entry that describes this place to people."""
+    zone: Mapped[str] = mapped_column(server_default="Europe/Rome")
+    """IANA time zone in which its opening hours are meant."""
+    holidays: Mapped[str] = mapped_column(server_default="IT")
+    """Country whose public holidays it keeps; empty: none."""
+    minutes_each: Mapped[int] = mapped_column(server_default="15")
+    """How long one conversation takes, about; what promises are computed with."""
+    demo_hours: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """The opening hours are examples, and every page that shows them says so."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 

@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from backend import accounts, second_factor
 from backend.access import Staff, access_session
+from backend.console_keys import list_keys
 from backend.errors import AppError, Conflict, NotFound
 from backend.passkeys import list_passkeys
 from backend.services import Services
@@ -18,12 +19,12 @@ from bot.phrases import say
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(own_form)])
 
-_NOTICES = ("profile", "password", "second_factor_off", "session_ended", "others_ended")
+_NOTICES = ("profile", "password", "second_factor_off", "session_ended", "others_ended", "key_deleted")
 
 Field = Annotated[str, Form()]
 
 
-async def _own_values(request: Request, staff: Staff) -> dict[str, Any]:
+async def own_values(request: Request, staff: Staff) -> dict[str, Any]:
     services: Services = request.app.state.services
     async with services.sessions.begin() as session:
         return {
@@ -31,11 +32,12 @@ async def _own_values(request: Request, staff: Staff) -> dict[str, Any]:
             "factors": await second_factor.find_factors(session, staff.account_id),
             "passkeys": await list_passkeys(session, staff.account_id),
             "sessions": await list_sessions(session, staff.account_id, current=staff.session_id),
+            "console_keys": await list_keys(session, staff.account_id),
         }
 
 
-async def _problem(request: Request, staff: Staff, error: AppError, **typed: Any) -> Response:
-    values = await _own_values(request, staff)
+async def own_problem(request: Request, staff: Staff, error: AppError, **typed: Any) -> Response:
+    values = await own_values(request, staff)
     values = {"typed_name": staff.name, "chosen": staff.language, **values, **typed}
     return problem_page(request, "staff/account.html", error, staff=staff, **values)
 
@@ -44,14 +46,14 @@ def _done(notice: str) -> Response:
     return RedirectResponse(f"/account?done={notice}", 303)
 
 
-async def _check_password_tries(services: Services, staff: Staff) -> None:
+async def check_password_tries(services: Services, staff: Staff) -> None:
     """Whoever found an unlocked screen must not try out passwords. Raises TooManyTries."""
     await check_tries(services, "code", account=f"password {staff.account_id}")
 
 
 @router.get("/account")
 async def own_page(request: Request, staff: StaffHere, done: str = "") -> Response:
-    values = await _own_values(request, staff)
+    values = await own_values(request, staff)
     notice = say(staff_language(request, staff), f"account.done.{done}") if done in _NOTICES else None
     values |= {"typed_name": staff.name, "chosen": staff.language}
     return staff_page(request, "staff/account.html", staff=staff, done=notice, **values)
@@ -64,7 +66,7 @@ async def change_profile(request: Request, staff: StaffHere, name: Field = "", l
         async with services.sessions.begin() as session:
             await accounts.change_profile(session, staff.account_id, name=name, language=language)
     except AppError as error:
-        return await _problem(request, staff, error, typed_name=name[: accounts.LONGEST_NAME * 2], chosen=language)
+        return await own_problem(request, staff, error, typed_name=name[: accounts.LONGEST_NAME * 2], chosen=language)
     return _done("profile")
 
 
@@ -74,7 +76,7 @@ async def change_password(
 ) -> Response:
     services: Services = request.app.state.services
     try:
-        await _check_password_tries(services, staff)
+        await check_password_tries(services, staff)
         await accounts.change_password(
             services.sessions,
             staff.account_id,
@@ -85,7 +87,7 @@ async def change_password(
             again=again,
         )
     except AppError as error:
-        return await _problem(request, staff, error)
+        return await own_problem(request, staff, error)
     return _done("password")
 
 
@@ -110,7 +112,7 @@ async def enrol(
 ) -> Response:
     services: Services = request.app.state.services
     try:
-        await _check_password_tries(services, staff)
+        await check_password_tries(services, staff)
         codes = await second_factor.enrol(
             services.sessions,
             staff.account_id,
@@ -121,7 +123,7 @@ async def enrol(
             now=services.now(),
         )
     except Conflict as error:
-        return await _problem(request, staff, error)
+        return await own_problem(request, staff, error)
     except AppError as error:
         enrolment = second_factor.begin_enrolment(staff.account_id, staff.email, sealed=sealed)
         return problem_page(request, "staff/enrol.html", error, staff=staff, enrolment=enrolment)
@@ -138,10 +140,10 @@ def _codes_page(request: Request, staff: Staff, codes: list[str], notice: str) -
 async def turn_off(request: Request, staff: StaffHere, current: Field = "") -> Response:
     services: Services = request.app.state.services
     try:
-        await _check_password_tries(services, staff)
+        await check_password_tries(services, staff)
         await second_factor.turn_off(services.sessions, staff.account_id, session_id=staff.session_id, password=current)
     except AppError as error:
-        return await _problem(request, staff, error)
+        return await own_problem(request, staff, error)
     return _done("second_factor_off")
 
 
@@ -149,10 +151,10 @@ async def turn_off(request: Request, staff: StaffHere, current: Field = "") -> R
 async def renew_recovery_codes(request: Request, staff: StaffHere, current: Field = "") -> Response:
     services: Services = request.app.state.services
     try:
-        await _check_password_tries(services, staff)
+        await check_password_tries(services, staff)
         codes = await second_factor.renew_recovery_codes(services.sessions, staff.account_id, password=current)
     except AppError as error:
-        return await _problem(request, staff, error)
+        return await own_problem(request, staff, error)
     return _codes_page(request, staff, codes, "account.done.recovery_codes")
 
 

@@ -1,24 +1,30 @@
 """HTTP API, version 1 (design section 8)."""
 
+import json
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend.chat import Sent, receive
 from backend.conversations import (
+    Access,
+    StoredMessage,
+    check_access,
     check_language,
     erase_conversation,
     export_conversation,
     list_messages,
+    mark_delivered,
     open_conversation,
 )
 from backend.errors import NotFound
 from backend.services import Services
 from backend.web.pages import reader_language
 from backend.web.staff import address_of
-from backend.web.stream import events, last_seen, streaming
+from backend.web.status import HandoverView, find_status, person_is_writing
+from backend.web.stream import Told, events, last_seen, streaming
 from backend.web.tokens import BearerToken, Caller, cookie_value
 from backend.web.views import CardView, MessageView, card_view, message_view, message_views
 from bot.card import build_card
@@ -106,6 +112,7 @@ class OpenedConversation(BaseModel):
     token: str
     language: str
     state: str
+    handover: HandoverView | None
     messages: list[MessageView]
 
 
@@ -126,6 +133,7 @@ class NewMessage(BaseModel):
 class Messages(BaseModel):
     messages: list[MessageView]
     state: str
+    handover: HandoverView | None
 
 
 class LanguageView(BaseModel):
@@ -151,24 +159,33 @@ async def create_conversation(
         services.sessions, channel="api", language=language, place=wanted.place, keeping=services.chat.keeping
     )
     access, rows = await list_messages(services.sessions, opened.id, opened.token)
+    state, view = await find_status(services, access.id, access.state, access.language)
     return OpenedConversation(
         id=opened.id,
         token=opened.token,
         language=opened.language,
-        state=access.state,
+        state=state,
+        handover=view,
         messages=message_views(rows, services.shelf),
     )
 
 
 @router.post("/conversations/{conversation_id}/messages", responses=PROBLEMS)
 async def send_message(
-    request: Request, conversation_id: UUID, body: NewMessage, token: BearerToken, services: ServicesHere
+    request: Request,
+    conversation_id: UUID,
+    body: NewMessage,
+    token: BearerToken,
+    services: ServicesHere,
+    afterwards: BackgroundTasks,
 ) -> Messages:
     await count_message(request, services, Caller(conversation_id, token))
     sent = Sent(body.client_message_id, text=body.text or "", choice=body.choice)
     turn = await receive(services.chat, conversation_id, token, sent)
     answers = [row for row in turn.messages if row.author != "person"]
-    return Messages(messages=message_views(answers, services.shelf), state=turn.state)
+    afterwards.add_task(mark_delivered, services.sessions, conversation_id, answers)
+    state, view = await find_status(services, conversation_id, turn.state, turn.messages[-1].language)
+    return Messages(messages=message_views(answers, services.shelf), state=state, handover=view)
 
 
 @router.get("/conversations/{conversation_id}/messages", responses=_READING)
@@ -176,10 +193,13 @@ async def read_messages(
     conversation_id: UUID,
     token: BearerToken,
     services: ServicesHere,
+    afterwards: BackgroundTasks,
     after: Annotated[int, Query(ge=0, le=2**62)] = 0,
 ) -> Messages:
     access, rows = await list_messages(services.sessions, conversation_id, token, after=after)
-    return Messages(messages=message_views(rows, services.shelf), state=access.state)
+    afterwards.add_task(mark_delivered, services.sessions, conversation_id, rows)
+    state, view = await find_status(services, access.id, access.state, access.language)
+    return Messages(messages=message_views(rows, services.shelf), state=state, handover=view)
 
 
 @router.get(
@@ -188,7 +208,9 @@ async def read_messages(
     responses={
         200: {
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
-            "description": "Each event's data is a message.",
+            "description": "Events `message`, with a message as data; `status`, with `state` and `handover` as reading "
+            "messages answers them, whenever they are other than before; `typing`, when somebody at the desk writes; "
+            "`gone`, when the conversation is erased.",
         },
         **_READING,
     },
@@ -200,10 +222,23 @@ async def stream_messages(
     services: ServicesHere,
     after: Annotated[int, Query(ge=0, le=2**62)] = 0,
 ) -> Response:
-    await list_messages(services.sessions, conversation_id, token, after=2**62)
-    caller = Caller(conversation_id, token)
-    seen = last_seen(request, after)
-    return streaming(events(services, caller, seen, lambda row: message_view(row, services.shelf).model_dump_json()))
+    await check_access(services.sessions, conversation_id, token)
+
+    def message(row: StoredMessage, access: Access) -> str:
+        return message_view(row, services.shelf).model_dump_json()
+
+    def status(state: str, view: HandoverView | None, language: str) -> str:
+        return json.dumps({"state": state, "handover": view.model_dump(mode="json") if view else None})
+
+    told = Told(message, status, typing='{"author": "operator"}', status_first=False)
+    return streaming(events(services, Caller(conversation_id, token), last_seen(request, after), told))
+
+
+@router.post("/conversations/{conversation_id}/typing", status_code=204, responses=problems(401, 404, 422, 429, 503))
+async def typing(request: Request, conversation_id: UUID, token: BearerToken, services: ServicesHere) -> Response:
+    """The person is writing; whoever answers at the desk sees it for a few seconds. Every three seconds is enough."""
+    await person_is_writing(services, Caller(conversation_id, token), address_of(request))
+    return Response(status_code=204)
 
 
 @router.get("/conversations/{conversation_id}/export", responses=_READING)

@@ -1,18 +1,33 @@
 """The chat page. Every step is a form and works without JavaScript; htmx and an event stream make it live."""
 
 import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.background import BackgroundTask
 
 from backend.chat import Answered, ErasedMeanwhile, Sent, receive
-from backend.conversations import StoredMessage, check_language, list_messages, open_conversation
+from backend.conversations import (
+    Access,
+    StoredMessage,
+    check_access,
+    check_language,
+    list_messages,
+    mark_delivered,
+    open_conversation,
+)
+from backend.erasure import HELD
 from backend.errors import AppError, Forbidden, NotFound
 from backend.services import Services
 from backend.web.api import ServicesHere, count_conversation, count_message
 from backend.web.pages import LANGUAGE_COOKIE, page, reader_language, render, retry_header
-from backend.web.stream import events, last_seen, streaming
+from backend.web.staff import address_of
+from backend.web.status import HandoverView, find_status, person_is_writing
+from backend.web.stream import Told, events, last_seen, streaming
 from backend.web.tokens import CHAT_COOKIE, Caller, caller_of_page, cookie_value
 from backend.web.views import MessageView, message_view
 from bot.buttons import label_of
@@ -21,6 +36,9 @@ from bot.phrases import SPOKEN
 
 router = APIRouter(include_in_schema=False)
 _YEAR_S = 365 * 24 * 3600
+KEPT_WHILE_HELD = timedelta(days=30)
+"""Whoever waits for a person may close the browser and find the answer later; else its cookie goes with the browser."""
+_ANSWERS = ("bot", "operator")
 
 
 def check_same_site(request: Request) -> None:
@@ -35,6 +53,29 @@ def check_same_site(request: Request) -> None:
         raise Forbidden
 
 
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """What a page of this browser's conversation shows."""
+
+    caller: Caller | None
+    language: str
+    rows: Sequence[StoredMessage] = ()
+    handover: HandoverView | None = None
+
+
+async def _find_log(request: Request, services: Services) -> _Log:
+    """Raises Unavailable."""
+    caller = caller_of_page(request)
+    if caller is None:
+        return _Log(None, reader_language(request))
+    try:
+        access, rows = await list_messages(services.sessions, caller.conversation_id, caller.token)
+        _, view = await find_status(services, access.id, access.state, access.language)
+    except NotFound:
+        return _Log(None, reader_language(request))
+    return _Log(caller, access.language, rows, view)
+
+
 def _view(row: StoredMessage, services: Services) -> MessageView:
     view = message_view(row, services.shelf, now=services.now())
     if view.choice is not None:
@@ -42,37 +83,58 @@ def _view(row: StoredMessage, services: Services) -> MessageView:
     return view
 
 
-def _fragment(view: MessageView, language: str) -> str:
-    return render("_message.html", language=language, message=view, nonce=secrets.token_urlsafe(8))
+def _for_the_desk(row: StoredMessage) -> bool:
+    return row.author == "person" and row.payload.get("choice") in (None, "attachment")
+
+
+def _unanswered(rows: Sequence[StoredMessage]) -> set[int]:
+    """What was sent to the desk and waits for an answer there."""
+    last = max((row.id for row in rows if row.author in _ANSWERS), default=0)
+    return {row.id for row in rows if row.id > last and _for_the_desk(row)}
+
+
+def _fragment(view: MessageView, language: str, *, waits: bool) -> str:
+    waiting = {view.id} if waits else ()
+    nonce = secrets.token_urlsafe(8)
+    return render("_message.html", language=language, message=view, nonce=nonce, waiting=waiting)
+
+
+def _chat_page(
+    request: Request, services: Services, log: _Log, *, draft: str = "", problem: AppError | None = None
+) -> HTMLResponse:
+    views = [_view(row, services) for row in log.rows]
+    response = page(
+        request,
+        "chat.html",
+        language=log.language,
+        status_code=problem.status if problem else 200,
+        messages=views,
+        waiting=_unanswered(log.rows) if log.handover else (),
+        welcome=None if views else welcome(log.language, services.chat.keeping),
+        exit_url=services.settings.exit_url,
+        last_id=views[-1].id if views else 0,
+        live=log.caller is not None,
+        nonce=secrets.token_urlsafe(8),
+        handover=log.handover,
+        draft=draft,
+        problem=problem,
+    )
+    if log.caller is not None:
+        _mark_afterwards(response, services, log.caller, log.rows)
+    return response
+
+
+def _mark_afterwards(response: Response, services: Services, caller: Caller, rows: Sequence[StoredMessage]) -> None:
+    response.background = BackgroundTask(mark_delivered, services.sessions, caller.conversation_id, rows)
 
 
 @router.get("/")
 async def show_chat(request: Request, services: ServicesHere) -> Response:
-    language, rows = reader_language(request), []
-    caller = caller_of_page(request)
-    if caller is not None:
-        try:
-            access, found = await list_messages(services.sessions, caller.conversation_id, caller.token)
-            language, rows = access.language, list(found)
-        except NotFound:
-            caller = None
-    views = [_view(row, services) for row in rows]
-    response = page(
-        request,
-        "chat.html",
-        language=language,
-        messages=views,
-        welcome=None if views else welcome(language, services.chat.keeping),
-        exit_url=services.settings.exit_url,
-        last_id=views[-1].id if views else 0,
-        live=caller is not None,
-        nonce=secrets.token_urlsafe(8),
-        draft=request.query_params.get("draft", "")[:500],
-        problem=None,
-    )
+    log = await _find_log(request, services)
+    response = _chat_page(request, services, log, draft=request.query_params.get("draft", "")[:500])
     # The chosen language is kept only when it was chosen here, by a link of this page.
     if request.query_params.get("language") in SPOKEN:
-        _set_cookie(response, LANGUAGE_COOKIE, language, request, max_age=_YEAR_S)
+        _set_cookie(response, LANGUAGE_COOKIE, log.language, request, max_age=_YEAR_S)
     response.headers["cache-control"] = "no-store"
     return response
 
@@ -87,47 +149,72 @@ async def send(
 ) -> Response:
     check_same_site(request)
     sent = Sent(client_message_id or secrets.token_urlsafe(12), text=text, choice=choice)
-    language = reader_language(request)
     try:
-        caller, answered, opened = await _receive_or_open(request, services, sent, language)
+        await count_message(request, services, caller_of_page(request))
+        turn = await in_conversation(request, services, lambda caller: _receive(services, caller, sent))
     except AppError as error:
         if isinstance(error, Forbidden):
             raise
-        kept = await _kept(request, services, error, text)
-        kept.headers.update(retry_header(error))
-        return kept
-    if request.headers.get("hx-request"):
-        response: Response = _live_answer(answered, services, caller, opened=opened)
-    else:
-        response = RedirectResponse(f"/#m{answered.messages[0].id}", status_code=303)
-    if opened:
-        _set_cookie(response, CHAT_COOKIE, cookie_value(caller), request, max_age=None)
-    return response
+        return await refused(request, services, error, text)
+    return await answer(request, services, turn, back=choice == "bot")
 
 
-async def _receive_or_open(
-    request: Request, services: Services, sent: Sent, language: str
-) -> tuple[Caller, Answered, bool]:
+async def _receive(services: Services, caller: Caller, sent: Sent) -> Answered:
+    return await receive(services.chat, caller.conversation_id, caller.token, sent)
+
+
+@dataclass(frozen=True, slots=True)
+class PageTurn:
+    """Something was sent from the page, and answered."""
+
+    caller: Caller
+    answered: Answered
+    opened: bool
+    """In a conversation that was opened for it."""
+
+
+async def in_conversation(
+    request: Request, services: Services, work: Callable[[Caller], Awaitable[Answered]]
+) -> PageTurn:
     """In this browser's conversation; in a new one when it has none or its own was erased."""
     caller = caller_of_page(request)
-    await count_message(request, services, caller)
     if caller is not None:
         try:
-            return caller, await receive(services.chat, caller.conversation_id, caller.token, sent), False
+            return PageTurn(caller, await work(caller), opened=False)
         except ErasedMeanwhile:  # by the same person, a moment after sending: the words are not stored anew
             raise
         except NotFound:
             pass
     await count_conversation(request, services)
+    language = reader_language(request)
     opened = await open_conversation(services.sessions, channel="web", language=language, keeping=services.chat.keeping)
     caller = Caller(opened.id, opened.token)
-    return caller, await receive(services.chat, opened.id, opened.token, sent), True
+    return PageTurn(caller, await work(caller), opened=True)
 
 
-def _live_answer(answered: Answered, services: Services, caller: Caller, *, opened: bool) -> HTMLResponse:
-    views = [_view(row, services) for row in answered.messages]
+async def answer(request: Request, services: Services, turn: PageTurn, *, back: bool = False) -> Response:
+    """What is new as a fragment for htmx, else the way to the page. `back`: the person waits for nobody any more."""
+    if request.headers.get("hx-request"):
+        response: Response = _live_answer(turn, services)
+    else:
+        response = RedirectResponse(f"/#m{turn.answered.messages[0].id}", status_code=303)
+    kept = turn.answered.state in HELD and not await _forgets(services, turn.caller)
+    if turn.opened or kept or back:
+        max_age = int(KEPT_WHILE_HELD.total_seconds()) if kept else None
+        _set_cookie(response, CHAT_COOKIE, cookie_value(turn.caller), request, max_age=max_age)
+    return response
+
+
+async def _forgets(services: Services, caller: Caller) -> bool:
+    return (await check_access(services.sessions, caller.conversation_id, caller.token)).forgets
+
+
+def _live_answer(turn: PageTurn, services: Services) -> HTMLResponse:
+    rows, held = turn.answered.messages, turn.answered.state in HELD
+    waiting = _unanswered(rows) if held else set()
+    views = [_view(row, services) for row in rows]
     language = views[-1].language
-    body = "".join(_fragment(view, language) for view in views)
+    body = "".join(_fragment(view, language, waits=view.id in waiting) for view in views)
     headers = {}
     spoken_before = views[0].language
     if (
@@ -135,39 +222,27 @@ def _live_answer(answered: Answered, services: Services, caller: Caller, *, open
         or language != spoken_before
     ):
         headers["HX-Redirect"] = "/"
-    elif opened:
+    elif turn.opened:
         body += render("_live.html", language=language, last_id=views[-1].id, live=True, swap=True)
-    return HTMLResponse(body, headers=headers)
+    response = HTMLResponse(body, headers=headers)
+    _mark_afterwards(response, services, turn.caller, rows)
+    return response
 
 
-async def _kept(request: Request, services: Services, error: AppError, draft: str) -> Response:
-    """A message that could not be taken: the page again, a kind sentence, and the words still in the field."""
-    caller, rows, language = caller_of_page(request), [], reader_language(request)
-    if caller is not None:
-        try:
-            access, found = await list_messages(services.sessions, caller.conversation_id, caller.token)
-            language, rows = access.language, list(found)
-        except AppError:
-            caller = None
-    sentence = render("_problem.html", language=language, error=error)
+async def refused(request: Request, services: Services, error: AppError, draft: str) -> Response:
+    """What could not be taken: the page again, a kind sentence, and the words still in the field."""
+    try:
+        log = await _find_log(request, services)
+    except AppError:
+        log = _Log(None, reader_language(request))
     if request.headers.get("hx-request"):
+        sentence = render("_problem.html", language=log.language, error=error)
         headers = {"HX-Retarget": "#problem", "HX-Reswap": "innerHTML"}
-        return HTMLResponse(sentence, error.status, headers)
-    views = [_view(row, services) for row in rows]
-    return page(
-        request,
-        "chat.html",
-        language=language,
-        status_code=error.status,
-        messages=views,
-        welcome=None if views else welcome(language, services.chat.keeping),
-        exit_url=services.settings.exit_url,
-        last_id=views[-1].id if views else 0,
-        live=caller is not None,
-        nonce=secrets.token_urlsafe(8),
-        draft=draft,
-        problem=error,
-    )
+        response = HTMLResponse(sentence, error.status, headers)
+    else:
+        response = _chat_page(request, services, log, draft=draft, problem=error)
+    response.headers.update(retry_header(error))
+    return response
 
 
 @router.get("/events")
@@ -175,9 +250,28 @@ async def live(request: Request, services: ServicesHere, after: Annotated[int, Q
     caller = caller_of_page(request)
     if caller is None:
         raise NotFound
-    access, _ = await list_messages(services.sessions, caller.conversation_id, caller.token, after=2**62)
-    seen = last_seen(request, after)
-    return streaming(events(services, caller, seen, lambda row: _fragment(_view(row, services), access.language)))
+    await check_access(services.sessions, caller.conversation_id, caller.token)
+
+    def message(row: StoredMessage, access: Access) -> str:
+        waits = access.state in HELD and _for_the_desk(row)
+        return _fragment(_view(row, services), access.language, waits=waits)
+
+    def status(_: str, view: HandoverView | None, language: str) -> str:
+        return render("_status.html", language=language, handover=view)
+
+    told = Told(message, status, typing="operator", status_first=True)
+    return streaming(events(services, caller, last_seen(request, after), told))
+
+
+@router.post("/typing", status_code=204)
+async def typing(request: Request, services: ServicesHere) -> Response:
+    """Whoever answers at the desk sees for a few seconds that the person is writing."""
+    check_same_site(request)
+    caller = caller_of_page(request)
+    if caller is None:
+        raise NotFound
+    await person_is_writing(services, caller, address_of(request))
+    return Response(status_code=204)
 
 
 @router.post("/language")

@@ -14,10 +14,10 @@ from starlette.background import BackgroundTask
 from backend.conversations import (
     Access,
     access_conversation,
+    check_access,
     erase_conversation,
     export_conversation,
     leave_conversation,
-    list_messages,
     token_hash,
 )
 from backend.db import retried
@@ -164,4 +164,4 @@ async def still_here(request: Request, services: ServicesHere) -> None:
     """Of a page without an event stream. Raises NotFound: what it shows is erased."""
     check_same_site(request)
     caller = _caller(request)
-    await list_messages(services.sessions, caller.conversation_id, caller.token, after=2**62)
+    await check_access(services.sessions, caller.conversation_id, caller.token)

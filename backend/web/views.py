@@ -59,7 +59,9 @@ class MessageView(BaseModel):
     created_at: datetime
     language: str
     text: str
-    original: str | None = None
+    original: str | None = Field(default=None, description="On an operator's message: as it was written, in Italian.")
+    machine: bool = Field(default=False, description="On an operator's message: a machine has translated it.")
+    desk: str | None = Field(default=None, description="On an operator's message: name of the desk that answers.")
     choices: list[ChoiceView] = []
     entries: list[CardView] = []
     emergency: list[EmergencyView] = []
@@ -102,13 +104,16 @@ def _attachment_view(*, conversation: str, id: str, **described: Any) -> Attachm
 
 def message_view(row: StoredMessage, actions: Actions, *, now: datetime | None = None) -> MessageView:
     payload: dict[str, Any] = row.payload
+    by_operator = row.author == "operator"
     view = MessageView(
         id=row.id,
         author=row.author,
         created_at=row.created_at,
         language=row.language,
         text=row.text,
-        original=row.original,
+        original=row.original if by_operator else None,
+        machine=by_operator and payload.get("machine") is True,
+        desk=payload.get("desk") if by_operator else None,
         choices=[ChoiceView(**choice) for choice in payload.get("choices", ())],
         emergency=[EmergencyView(**line) for line in payload.get("emergency", ())],
         intent=payload.get("intent"),
@@ -118,7 +123,12 @@ def message_view(row: StoredMessage, actions: Actions, *, now: datetime | None =
     )
     entry = actions.find_entry(payload["entry"]) if "entry" in payload else None
     if entry is not None and entry.shown:
-        card = build_card(entry, row.language, now=now or datetime.now(UTC), variant=payload.get("variant", "full"))
+        card = build_card(
+            entry,
+            payload.get("card_language", row.language),
+            now=now or datetime.now(UTC),
+            variant=payload.get("variant", "full"),
+        )
         view.entries = [card_view(card)] if card else []
     return view
 

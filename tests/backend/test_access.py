@@ -5,6 +5,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,13 +13,24 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
-from sqlalchemy import select, update
+from sqlalchemy import delete, select
 
 from backend.config import ROOT
 from backend.conversations import Opened, open_conversation
-from backend.models import Attachment, Conversation, Message, Passkey, StaffSession
+from backend.models import Attachment, ConsoleKey, Message, Note, OpeningPeriod, Passkey, SavedReply, StaffSession
 from backend.services import Services
-from tests.staff import FORM, StaffLogin, give_role, make_account, make_desk, make_organisation, make_staff, sign_in
+from tests.handovers import put_at_desk
+from tests.staff import (
+    FORM,
+    StaffLogin,
+    add_key,
+    give_role,
+    make_account,
+    make_desk,
+    make_organisation,
+    make_staff,
+    sign_in,
+)
 
 TABLE = ROOT / "docs" / "access.md"
 WHO = (
@@ -45,6 +57,17 @@ FIELDS = {
 JSON = {
     "/api/v1/conversations": {"language": "it"},
     "/api/v1/conversations/{conversation_id}/messages": {"client_message_id": "new", "text": "ciao"},
+    "/api/v1/appointments/{appointment_id}": {"start": "2026-01-01T10:00:00Z"},
+}
+CONSOLE = "/api/v1/console"
+"""Staff send a key there."""
+CONSOLE_JSON: dict[str, Any] = {
+    "transfer": {"desk": 1},
+    "promise": {"at": (datetime.now(UTC) + timedelta(days=3)).isoformat()},
+    "reply": {"client_message_id": "new", "text": "ciao"},
+    "preview": {"text": "ciao"},
+    "notes": {"text": "ciao"},
+    "presence": {"on_duty": True},
 }
 
 
@@ -55,6 +78,7 @@ class Asker:
     who: str
     headers: dict[str, str] = field(default_factory=dict)
     login: StaffLogin | None = None
+    key: str = ""
     opened: Opened | None = None
     organisations: tuple[int, int] = (0, 0)
     """Their own, and another."""
@@ -100,6 +124,7 @@ async def make_asker(services: Services, who: str) -> Asker:
         services, role, organisation=None if everywhere else own, desk=desk if who in DESK_ROLES else None
     )
     asker.headers |= {"cookie": "; ".join(f"{name}={value}" for name, value in asker.login.cookies.items())}
+    asker.key = await add_key(services, asker.login.account_id)
     return asker
 
 
@@ -109,11 +134,26 @@ async def make_target(services: Services, asker: Asker, path: str, *, own: bool)
     target = {"entry_id": "sportello-elp" if own else "nothing", "organisation_id": asker.organisations[which]}
     if "{desk_id}" in path:
         target["desk_id"] = await make_desk(services, asker.organisations[which])
-    if "{conversation_id}" in path:
+    if path.startswith("/console/desks/"):
+        target |= await make_desk_things(services, asker.desks[which])
+    if "{conversation_id}" in path or "{attachment_id}" in path:
         target |= await make_conversation(services, asker, own=own)
-    if any(name in path for name in ("{account_id}", "{session_id}", "{passkey_id}", "{token}")):
+    if "{appointment_id}" in path:
+        target["appointment_id"] = uuid4()
+    if "{note_id}" in path:
+        target["note_id"] = await make_note(services, asker, target["conversation_id"])
+    if any(name in path for name in ("{key_id}", "{account_id}", "{session_id}", "{passkey_id}", "{token}")):
         target |= await make_member(services, asker, path, own=own)
     return target
+
+
+async def make_desk_things(services: Services, desk: int) -> dict[str, Any]:
+    period = OpeningPeriod(desk_id=desk, weekday=6, opens=time(9), closes=time(10))
+    reply = SavedReply(desk_id=desk, name=uuid4().hex, texts={"it": "Ciao"})
+    async with services.sessions.begin() as session:
+        await session.execute(delete(OpeningPeriod).where(OpeningPeriod.desk_id == desk))
+        session.add_all([period, reply])
+    return {"desk_id": desk, "period_id": period.id, "reply_id": reply.id}
 
 
 async def make_conversation(services: Services, asker: Asker, *, own: bool) -> dict[str, Any]:
@@ -127,10 +167,16 @@ async def make_conversation(services: Services, asker: Asker, *, own: bool) -> d
         attachment = Attachment(message_id=message.id, kind="pdf", media_type="application/pdf", size=1, data=b"%")
         session.add(attachment)
         await session.flush()
-        if asker.opened is None:
-            values = {"desk_id": asker.desks[0 if own else 1], "state": "WAITING"}
-            await session.execute(update(Conversation).where(Conversation.id == opened.id).values(**values))
+    if asker.opened is None:
+        await put_at_desk(services, opened.id, asker.desks[0 if own else 1])
     return {"conversation_id": opened.id, "message_id": message.id, "attachment_id": attachment.id}
+
+
+async def make_note(services: Services, asker: Asker, conversation: UUID) -> int:
+    note = Note(conversation_id=conversation, account_id=asker.login.account_id if asker.login else None, text="ciao")
+    async with services.sessions.begin() as session:
+        session.add(note)
+    return note.id
 
 
 async def make_member(services: Services, asker: Asker, path: str, *, own: bool) -> dict[str, Any]:
@@ -145,7 +191,10 @@ async def make_member(services: Services, asker: Asker, path: str, *, own: bool)
         session.add(Passkey(id=passkey, account_id=holder, name="key", public_key=b"k", sign_count=0))
         query = select(StaffSession.id).where(StaffSession.account_id == holder, StaffSession.browser == "elsewhere")
         found = (await session.execute(query.limit(1))).scalar_one()
+        key = ConsoleKey(account_id=holder, name="key", key_hash=uuid4().bytes, expires_at=datetime.now(UTC))
+        session.add(key)
     return {
+        "key_id": key.id,
         "account_id": member,
         "membership_id": membership,
         "session_id": found,
@@ -173,15 +222,18 @@ async def ask(client: httpx.AsyncClient, asker: Asker, method: str, path: str, t
     sent: dict[str, Any] = {}
     if path.endswith("/attachments") and method == "POST":
         sent = {"data": {"client_message_id": uuid4().hex}, "files": {"file": ("letter.pdf", b"%PDF-1.4\n%%EOF\n")}}
-    elif path in JSON and method == "POST":
+    elif path in JSON and method in ("POST", "PATCH"):
         sent = {"json": JSON[path]}
+    elif path.startswith(CONSOLE) and method == "POST":
+        sent = {"json": CONSOLE_JSON.get(path.rpartition("/")[2])}
     elif "passkey" in path and not path.endswith("delete") and method == "POST":
         sent = {"json": {}}
     elif method == "POST":
         form |= {"place": f"organisation:{target['organisation_id']}"}
         sent = {"data": form}
     client.cookies.clear()
-    request = client.request(method, address, headers=asker.headers, **sent)
+    headers = asker.headers | ({"authorization": f"Bearer {asker.key}"} if asker.key and CONSOLE in path else {})
+    request = client.request(method, address, headers=headers, **sent)
     try:
         response = await asyncio.wait_for(request, 2 if path.endswith("/events") else 20)
     except TimeoutError:

@@ -20,6 +20,7 @@ from backend.models import Attachment, Message
 from backend.services import Services
 from bot.phrases import SPOKEN, say
 from tests.backend.test_api import Talk, is_problem, open_talk
+from tests.handovers import put_at_desk
 
 PDF = b"%PDF-1.7\n1 0 obj\n<< >>\nendobj\ntrailer\n<< >>\n%%EOF\n"
 OGG = b"OggS\x00\x02" + bytes(22) + b"OpusHead" + bytes(100)
@@ -307,8 +308,7 @@ async def test_a_file_in_a_conversation_that_a_person_answers_gets_no_answer_of_
     client: httpx.AsyncClient, services: Services
 ) -> None:
     talk = await open_talk(client)
-    async with services.sessions.begin() as session:
-        await session.execute(text("UPDATE conversations SET state = 'ACTIVE' WHERE id = :id"), {"id": talk.id})
+    await put_at_desk(services, talk.id, state="ACTIVE")
     assert (await send(talk, PDF)).status_code == 201
     assert [message["author"] for message in await talk.messages()] == ["bot", "person"]
 

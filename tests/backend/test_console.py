@@ -6,13 +6,14 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from backend.models import AuditEvent, Message
 from backend.services import Services
 from bot.phrases import SPOKEN, say
 from tests.backend.test_api import Talk, open_talk
 from tests.backend.test_attachments import PDF, picture, send
+from tests.handovers import put_at_desk
 from tests.staff import FORM, StaffLogin, make_desk, make_organisation, make_staff
 
 pytestmark = pytest.mark.usefixtures("parser")
@@ -37,9 +38,7 @@ async def operator(services: Services, place: Place) -> StaffLogin:
 
 
 async def hand_over(services: Services, talk: Talk, desk: int, state: str = "WAITING") -> None:
-    async with services.sessions.begin() as session:
-        query = text("UPDATE conversations SET desk_id = :desk, state = :state WHERE id = :id")
-        await session.execute(query, {"desk": desk, "state": state, "id": talk.id})
+    await put_at_desk(services, talk.id, desk, state)
 
 
 async def waiting(

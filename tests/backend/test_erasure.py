@@ -9,18 +9,22 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx
 import psycopg
 import pytest
 from sqlalchemy import LargeBinary, insert, select, text, update
+from sqlalchemy.dialects.postgresql import Range
 
 from backend.conversations import token_hash
 from backend.db import plain_url
 from backend.encryption import KeysError, cipher
 from backend.logs import set_up_logging
 from backend.models import (
+    Appointment,
+    AppointmentKind,
     Attachment,
     Base,
     Conversation,
@@ -28,7 +32,9 @@ from backend.models import (
     Feedback,
     Gap,
     Message,
+    Note,
     Receipt,
+    Resource,
 )
 from backend.progress import StartError
 from backend.services import Services
@@ -37,6 +43,7 @@ from backend.worker import create_jobs
 from bot.turn import Intent
 from tests.backend.test_api import Talk, open_talk
 from tests.fakes import FakeParser
+from tests.handovers import put_at_desk
 from tests.staff import make_desk, make_organisation
 
 HOLDS_SOMETHING_OF_A_PERSON = {
@@ -45,6 +52,9 @@ HOLDS_SOMETHING_OF_A_PERSON = {
     "gaps",
     "feedback",
     "attachments",
+    "handovers",
+    "notes",
+    "appointments",
     "procrastinate_jobs",  # ids, as arguments
 }
 HOLDS_NOTHING_OF_A_PERSON = {
@@ -63,6 +73,15 @@ HOLDS_NOTHING_OF_A_PERSON = {
     "passkeys",
     "ceremonies",
     "staff_sessions",
+    "opening_periods",
+    "desk_days",
+    "presence",
+    "saved_replies",
+    "console_keys",
+    "desk_operators",  # a view
+    "appointment_kinds",
+    "resources",
+    "resource_blocks",
     "audit_events",  # ids of staff and of records; of a person's erasure the receipt
     "key_checks",
     "alembic_version",
@@ -158,6 +177,7 @@ async def seed(services: Services, talk: Talk, parser: FakeParser) -> Traces:
     desk = await make_desk(services, await make_organisation(services))
     async with services.sessions.begin() as session:
         made = {"conversation_id": conversation, "language": "it", "text": f"a {marker}", "original": f"o {marker}"}
+        made["italian"] = f"i {marker}"
         ids = []
         for author in ("person", "bot", "operator", "system"):
             values = {**made, "author": author, "external_id": f"{author} {marker}", "payload": {"choice": marker}}
@@ -168,9 +188,29 @@ async def seed(services: Services, talk: Talk, parser: FakeParser) -> Traces:
         own = update(Conversation).where(Conversation.id == conversation)
         values = {"place": marker, "external_id": marker, "dialogue": {"last_entry": marker}, "desk_id": desk}
         await session.execute(own.values(**values, forget_on_close=True))
+    await put_at_desk(services, conversation, desk, topic=marker)
+    async with services.sessions.begin() as session:
+        await session.execute(insert(Note).values(conversation_id=conversation, text=f"n {marker}"))
+    await put_in_diary(services, conversation, desk, marker)
     await defer_job(services, conversation)
     assert answer["author"] == "bot"
     return Traces(marker, conversation, talk.headers["authorization"].split()[1])
+
+
+async def put_in_diary(services: Services, conversation: UUID, desk: int, marker: str) -> None:
+    """A visit tomorrow, and one that is over."""
+    now = datetime.now(UTC)
+    async with services.sessions.begin() as session:
+        kind = AppointmentKind(desk_id=desk, names={"it": "Colloquio"}, minutes=30)
+        resource = Resource(desk_id=desk, kind="staff", name="A")
+        session.add_all([kind, resource])
+        await session.flush()
+        for day, status in ((1, "confirmed"), (-1, "done")):
+            starts, ends = now + timedelta(days=day), now + timedelta(days=day, minutes=30)
+            whose = {"conversation_id": conversation, "name": f"m {marker}", "token_hash": uuid4().bytes}
+            where = {"desk_id": desk, "kind_id": kind.id, "resource_id": resource.id, "code": uuid4().hex[:8]}
+            values = {"starts": starts, "ends": ends, "blocked": Range(starts, ends), "status": status}
+            session.add(Appointment(**whose, **where, **values, language="it", uid=uuid4().hex))
 
 
 async def defer_job(services: Services, conversation: UUID) -> None:
@@ -200,7 +240,7 @@ async def test_the_search_finds_what_is_there(
         for column in table.columns
         if table.name in HOLDS_SOMETHING_OF_A_PERSON and isinstance(column.type, LargeBinary)
     }
-    assert sealed <= found | {"conversations.token_hash"}
+    assert sealed <= found | {"conversations.token_hash", "appointments.token_hash"}
     await client.delete(talk.path, headers=talk.headers)
 
 
@@ -216,16 +256,22 @@ async def test_erased_by_the_api_nothing_is_left(
         assert await session.get(Receipt, response.headers["erasure-receipt"]) is not None
 
 
+@pytest.mark.parametrize("state", ["BOT", "WAITING"])
 async def test_erased_in_the_chat_nothing_is_left_but_an_empty_conversation(
-    services: Services, client: httpx.AsyncClient, parser: FakeParser, logs: pytest.LogCaptureFixture
+    services: Services, client: httpx.AsyncClient, parser: FakeParser, logs: pytest.LogCaptureFixture, state: str
 ) -> None:
     talk = await open_talk(client)
     traces = await seed(services, talk, parser)
     before = await _conversation(services, traces.conversation)
-    parser.learn("cancella tutto", Intent.FORGET)
-    parser.learn("sì", Intent.YES)
-    await talk.say("cancella tutto")
-    done = await talk.say("sì")
+    if state == "WAITING":
+        await talk.press("forget")
+        done = await talk.press("forget-now")
+    else:
+        await put_at_desk(services, traces.conversation, state="BOT")
+        parser.learn("cancella tutto", Intent.FORGET)
+        parser.learn("sì", Intent.YES)
+        await talk.say("cancella tutto")
+        done = await talk.say("sì")
     assert found_in_database(services, traces, conversation=False) == set()
     assert in_logs(logs, traces, conversation=False) == []
     now = await _conversation(services, traces.conversation)
@@ -282,6 +328,23 @@ async def test_an_administrator_erases_on_the_server_and_gets_the_receipt(
         assert await session.scalar(noted, {"subject": f"receipt:{receipt}"}) == 1
     with pytest.raises(StartError, match="no conversation"):
         await asyncio.to_thread(erase_on_server, services.settings, traces.conversation)
+
+
+async def test_a_visit_to_come_is_cancelled_and_its_time_free_again(
+    services: Services, client: httpx.AsyncClient, parser: FakeParser
+) -> None:
+    talk = await open_talk(client)
+    await seed(services, talk, parser)
+    mine = text("SELECT id FROM appointments WHERE conversation_id = :id")
+    async with services.sessions.begin() as session:
+        ids = list((await session.execute(mine, {"id": UUID(talk.id)})).scalars())
+    assert len(ids) == 2
+    await client.delete(talk.path, headers=talk.headers)
+    async with services.sessions.begin() as session:
+        left = select(Appointment).where(Appointment.id.in_(ids)).order_by(Appointment.starts)
+        rows = (await session.execute(left)).scalars().all()
+    assert [row.status for row in rows] == ["done", "cancelled"]
+    assert {(row.name, row.token_hash, row.code, row.conversation_id) for row in rows} == {(None,) * 4}
 
 
 async def test_numbers_stay(services: Services, client: httpx.AsyncClient) -> None:

@@ -3,18 +3,15 @@
 import json
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from typing import Any
 from urllib.parse import quote, quote_plus
-from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import update
 
 from backend.chat import LONGEST_MESSAGE, clean_text
-from backend.models import Conversation
 from backend.services import Services
 from tests.backend.test_api import open_talk
+from tests.handovers import put_at_desk
 from tests.naughty import naughty_strings
 from tests.staff import FORM, StaffLogin, make_desk, make_organisation, make_staff
 
@@ -27,6 +24,7 @@ _OURS = frozenset(
     html head meta title link script body header main footer nav section form button details summary textarea input
     label select option optgroup fieldset legend ol ul li dl dt dd p span bdi a h1 h2 h3 h4 div strong em small time
     table thead tbody tr th td caption code pre img svg use br hr article aside figure figcaption audio source noscript
+    kbd progress meter
     """.split()  # noqa: SIM905 - a list of a hundred words reads best as words
 )
 
@@ -271,12 +269,6 @@ async def test_people_may_have_any_name(
         assert not Page(response.text).foreign()
 
 
-async def hand_over(services: Services, conversation_id: str, desk: int) -> None:
-    values: dict[str, Any] = {"desk_id": desk, "state": "WAITING"}
-    async with services.sessions.begin() as session:
-        await session.execute(update(Conversation).where(Conversation.id == UUID(conversation_id)).values(**values))
-
-
 async def test_an_operator_reads_every_one_as_text(client: httpx.AsyncClient, services: Services) -> None:
     organisation = await make_organisation(services)
     desk = await make_desk(services, organisation)
@@ -286,7 +278,7 @@ async def test_an_operator_reads_every_one_as_text(client: httpx.AsyncClient, se
         for text in batch:
             if kept(text):
                 await talk.post(text=clean_text(text))
-        await hand_over(services, talk.id, desk)
+        await put_at_desk(services, talk.id, desk)
         for path in ("/console", f"/console/conversations/{talk.id}"):
             response = await client.get(path, headers={"cookie": f"elp_staff={operator.cookies['elp_staff']}"})
             assert response.status_code == 200, response.text[:500]

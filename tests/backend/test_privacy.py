@@ -18,6 +18,7 @@ from backend.services import Services
 from bot.turn import Intent, Keeping
 from tests.backend.test_api import open_talk
 from tests.fakes import FakeParser
+from tests.handovers import put_at_desk
 
 pytestmark = pytest.mark.usefixtures("parser")
 FORM = {"origin": "http://elp.test", "sec-fetch-site": "same-origin"}
@@ -160,7 +161,7 @@ async def test_whoever_leaves_quickly_leaves_nothing(client: httpx.AsyncClient, 
     await send(client, text="sportello elp")
     await client.post("/language", data={"language": "ar"}, headers=FORM)
     conversation = own(client)
-    await change(services, conversation, state=state)
+    await put_at_desk(services, conversation, state=state)
     response = await send(client, "/leave", follow=False)
     assert response.status_code == 303
     assert response.headers["location"] == services.settings.exit_url
@@ -178,7 +179,7 @@ async def test_a_conversation_an_operator_has_stays_for_the_operator(
 ) -> None:
     await send(client, text="ciao")
     conversation = own(client)
-    await change(services, conversation, state=state)
+    await put_at_desk(services, conversation, state=state)
     await send(client, "/leave", follow=False)
     assert dict(client.cookies) == {}
     assert await find(services, conversation) is not None
@@ -277,7 +278,8 @@ async def test_when_the_time_has_come_it_is_erased_unless_an_operator_has_it(ser
     past, future = datetime.now(UTC) - timedelta(seconds=1), datetime.now(UTC) + timedelta(minutes=5)
     for state, when in (("BOT", past), ("CLOSED", past), ("WAITING", past), ("ACTIVE", past), ("BOT", future)):
         opened = await open_conversation(services.sessions, channel="web", language="it")
-        await change(services, opened.id, state=state, forget_on_close=True, forget_at=when)
+        await put_at_desk(services, opened.id, state=state)
+        await change(services, opened.id, forget_on_close=True, forget_at=when)
         ids.append(opened.id)
     assert await erase_forgotten(services.sessions) >= 2
     assert [await find(services, one) is None for one in ids] == [True, True, False, False, False]

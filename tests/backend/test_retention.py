@@ -23,6 +23,7 @@ from backend.models import (
 from backend.people import enforce_retention
 from backend.services import Services
 from backend.worker import create_jobs
+from tests.handovers import put_at_desk
 from tests.staff import make_account
 
 
@@ -40,7 +41,9 @@ async def talk(services: Services, when: datetime, *, written: bool = True, stat
             )
         await session.execute(update(Message).where(Message.conversation_id == opened.id).values(created_at=when))
         own = update(Conversation).where(Conversation.id == opened.id)
-        await session.execute(own.values(active_at=when, created_at=when, state=state, **more))
+        await session.execute(own.values(active_at=when, created_at=when, **more))
+    if state != "BOT":
+        await put_at_desk(services, opened.id, state=state)
     return opened.id
 
 

@@ -43,7 +43,8 @@ from backend.web.protection import security_headers
 from knowledge_base.files import Content
 from knowledge_base.library import Library
 from tests.conftest import SECRET_KEYS, started
-from tests.staff import make_desk, make_organisation, make_staff
+from tests.handovers import put_at_desk
+from tests.staff import add_key, make_desk, make_organisation, make_staff
 
 EXAMPLES = int(os.environ.get("ELP_FUZZ_EXAMPLES", "0"))
 """Made-up requests for each operation and caller; 0: few, and the same each time."""
@@ -176,7 +177,15 @@ async def employ(services: Services, role: str) -> tuple[dict[str, str], dict[st
     colleague = await make_staff(services, "operator", organisation=organisation, desk=desk)
     ids = {"organisation_id": str(organisation), "desk_id": str(desk), "account_id": str(colleague.account_id)}
     cookie = "; ".join(f"{name}={value}" for name, value in staff.cookies.items())
-    return {"cookie": cookie}, ids
+    key = await add_key(services, staff.account_id)
+    return {"cookie": cookie, "authorization": f"Bearer {key}"}, ids
+
+
+async def employ_with_a_conversation(services: Services, role: str) -> tuple[dict[str, str], dict[str, str]]:
+    headers, ids = await employ(services, role)
+    opened = await open_conversation(services.sessions, channel="api", language="it")
+    await put_at_desk(services, opened.id, int(ids["desk_id"]))
+    return headers, ids | {"conversation_id": str(opened.id)}
 
 
 def caller_for(site: Site, case: schemathesis.Case, role: str) -> Caller:
@@ -267,6 +276,16 @@ def test_pages_for_nobody(case: schemathesis.Case, site: Site) -> None:
 @EVERYTHING.include(path_regex="^/api").parametrize()
 def test_the_api_for_nobody(case: schemathesis.Case, site: Site) -> None:
     ask(site, case, None, [*API_CHECKS, negative_data_rejection, ignored_auth])
+
+
+@pytest.mark.parametrize("role", ["operator", "editor"])
+@FOR_STAFF.include(path_regex="^/api/v1/console/").exclude(path_regex=STREAMS).parametrize()
+def test_the_consoles_api_for_staff(case: schemathesis.Case, site: Site, role: str) -> None:
+    key = (role, case.operation.label)
+    if key not in site.callers:
+        headers, own = site.do(employ_with_a_conversation(site.services, role))
+        site.callers[key] = Caller(headers, own)
+    ask(site, case, site.callers[key], API_CHECKS)
 
 
 @EVERYTHING.include(path_regex="^/api/v1/conversations/").exclude(path_regex=STREAMS).parametrize()

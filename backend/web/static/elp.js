@@ -5,7 +5,13 @@
   const compose = document.getElementById("compose");
   const text = document.getElementById("text");
   const problem = document.getElementById("problem");
-  if (!log || !compose || !text) return;
+  const status = document.getElementById("status");
+  const typing = document.getElementById("typing");
+  const file = document.getElementById("file");
+  const attach = document.getElementById("attach");
+  const sending = document.getElementById("sending");
+  if (!log || !compose || !text || !status || !typing || !file || !attach || !sending) return;
+  document.documentElement.classList.add("js");
 
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const reveal = (element) => element && element.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
@@ -32,10 +38,31 @@
 
   document.body.addEventListener("htmx:sseBeforeMessage", (event) => {
     if (event.detail.type === "gone") return fresh(event);
+    if (event.detail.type === "typing") return operatorWrites(event);
     const holder = document.createElement("template");
     holder.innerHTML = event.detail.data;
+    // Said again only when it has changed: it is read aloud.
+    if (event.detail.type === "status" && holder.content.textContent.trim() === status.textContent.trim()) event.preventDefault();
     const message = holder.content.querySelector("li.message[id]");
     if (message && document.getElementById(message.id)) event.preventDefault();
+  });
+
+  // ---- somebody writes ----
+
+  let silence = 0;
+  const nobodyWrites = () => (typing.textContent = "");
+  const operatorWrites = (event) => {
+    event.preventDefault();
+    clearTimeout(silence);
+    silence = setTimeout(nobodyWrites, 6_000);
+    if (!typing.textContent) typing.textContent = typing.dataset.words;
+  };
+
+  let told = -Infinity;
+  text.addEventListener("input", (event) => {
+    if (!status.querySelector("[data-state=ACTIVE]") || event.timeStamp - told < 3_000) return;
+    told = event.timeStamp;
+    fetch("/typing", { method: "POST" }).catch(() => {});
   });
 
   document.body.addEventListener("htmx:beforeSwap", (event) => {
@@ -57,18 +84,24 @@
     const same = event.detail.elt === compose && pending && pending.text === text.value;
     const id = same ? pending.id : newId();
     if (event.detail.elt === compose) pending = { id, text: text.value };
+    if (event.detail.elt === attach) return (event.detail.parameters.client_message_id = chosen.id);
     event.detail.parameters.client_message_id = id;
   });
 
   document.body.addEventListener("htmx:afterRequest", (event) => {
-    const status = event.detail.xhr ? event.detail.xhr.status : 0;
-    if (status >= 200 && status < 300) {
+    const code = event.detail.xhr ? event.detail.xhr.status : 0;
+    if (code >= 200 && code < 300) {
       problem.replaceChildren();
       if (event.detail.elt === compose) {
         text.value = "";
         pending = null;
         text.focus({ preventScroll: true });
       }
+    }
+    if (event.detail.elt === attach) {
+      sending.textContent = "";
+      file.value = "";
+      if (code >= 200 && code < 500) chosen = null;
     }
   });
 
@@ -79,8 +112,70 @@
     problem.replaceChildren(line);
   });
 
+  // ---- files ----
+
+  const LONGEST_SIDE = 2560;
+  const LARGEST_FILE = 10 * 1024 * 1024;
+  let chosen = null; // the same file sent again after the network was away is one file
+
+  // Browsers that hide what they are give back other pixels than were drawn: nobody could read such a letter.
+  const drawsTruly = (context) => {
+    const wanted = [200, 30, 90];
+    context.fillStyle = `rgb(${wanted})`;
+    context.fillRect(0, 0, 8, 8);
+    const got = context.getImageData(0, 0, 8, 8).data;
+    return wanted.every((value, channel) => Math.abs(got[channel] - value) < 4 && Math.abs(got[channel + 128] - value) < 4);
+  };
+
+  const smaller = async (original) => {
+    const bitmap = await createImageBitmap(original, { imageOrientation: "from-image" });
+    const usual = ["image/jpeg", "image/png", "image/webp"].includes(original.type);
+    const scale = Math.min(1, LONGEST_SIDE / Math.max(bitmap.width, bitmap.height));
+    if (scale === 1 && usual && original.size <= LARGEST_FILE) return original;
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+    canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+    const context = canvas.getContext("2d");
+    if (!drawsTruly(context)) return original;
+    context.fillStyle = "white";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    bitmap.close();
+    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.88));
+    return blob && (blob.size < original.size || !usual) ? new File([blob], "photo.jpg", { type: "image/jpeg" }) : original;
+  };
+
+  file.addEventListener("change", async () => {
+    const [picked] = file.files;
+    if (!picked) return;
+    sending.textContent = sending.dataset.words;
+    const name = `${picked.name}/${picked.size}/${picked.lastModified}`;
+    if (!chosen || chosen.name !== name) chosen = { name, id: newId() };
+    if (picked.type.startsWith("image/") && picked.type !== "image/gif") {
+      const ready = await smaller(picked).catch(() => picked); // what the browser cannot read the server may
+      if (ready !== picked) {
+        const files = new DataTransfer();
+        files.items.add(ready);
+        file.files = files.files;
+      }
+    }
+    htmx.trigger(attach, "chosen");
+  });
+  attach.addEventListener("htmx:xhr:progress", (event) => {
+    if (!event.detail.lengthComputable || !sending.textContent) return;
+    const part = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" }).format(event.detail.loaded / event.detail.total);
+    sending.textContent = `${sending.dataset.words} ${part}`;
+  });
+
   new MutationObserver((changes) => {
     const added = changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.nodeType === Node.ELEMENT_NODE);
+    if (added.some((message) => message.matches(".operator, .bot"))) {
+      for (const mark of log.querySelectorAll(".sent")) {
+        if (!added.includes(mark.closest("li"))) mark.remove();
+      }
+    }
+    if (added.some((message) => message.matches(".operator"))) nobodyWrites();
     if (added.length) reveal(added.at(-1).classList.contains("bot") ? added.at(-1) : added[0]);
   }).observe(log, { childList: true });
 
@@ -91,6 +186,6 @@
     }
   });
 
-  const last = log.querySelector("li.message.bot[id]:last-child");
+  const last = log.querySelector("li.message:is(.bot, .operator, .system)[id]:last-child");
   if (last && log.querySelectorAll("li.message[id]").length > 1) reveal(last);
 })();
