@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from backend.access import (
 )
 from backend.accounts import create_account, new_link, record
 from backend.errors import Conflict, Forbidden, NotFound
+from backend.handover import release_all
 from backend.models import (
     Account,
     AccountLink,
@@ -207,13 +208,15 @@ async def make_link(session: AsyncSession, staff: Staff, account_id: UUID) -> tu
 
 
 async def disable_account(session: AsyncSession, staff: Staff, account_id: UUID) -> None:
-    """Ends its sessions, and its link opens nothing any more. Raises Unauthorized, Forbidden, NotFound,
-    LastAdministrator."""
+    """Ends its sessions, its link opens nothing any more, and whom it was answering waits again.
+
+    Raises Unauthorized, Forbidden, NotFound, LastAdministrator."""
     staff = await lock_changes(session, staff)
     account = await access_account(session, staff, account_id, change=True)
     if account.disabled_at is not None:
         return
     await session.execute(update(Account).where(Account.id == account_id).values(disabled_at=func.now()))
+    await release_all(session, account_id, datetime.now(UTC))
     await session.execute(delete(AccountLink).where(AccountLink.account_id == account_id))
     ended = await end_sessions(session, account_id)
     if await administers_everything(session, account_id):
@@ -250,6 +253,7 @@ async def delete_account(session: AsyncSession, staff: Staff, account_id: UUID) 
     administrator = await administers_everything(session, account_id)
     # Before it is gone, when its organisation is still known; a refusal takes this back too.
     await record(session, "account.deleted", account_id, by=staff.account_id)
+    await release_all(session, account_id, datetime.now(UTC))
     await session.execute(delete(Account).where(Account.id == account_id))
     if administrator:
         await check_administrator_left(session)

@@ -34,6 +34,10 @@ class EntryTaken(Conflict):
     code = "entry_taken"
 
 
+class DeskInUse(Conflict):
+    code = "desk_in_use"
+
+
 class HasDesks(Conflict):
     code = "organisation_has_desks"
 
@@ -186,10 +190,17 @@ async def change_desk(
 
 
 async def delete_desk(session: AsyncSession, staff: Staff, desk_id: int) -> None:
-    """Its conversations stay, without a desk; the roles at it go. Raises Unauthorized, Forbidden, NotFound."""
+    """Its conversations stay, without a desk; the roles at it go.
+
+    Raises Unauthorized, Forbidden, NotFound, and DeskInUse while somebody waits there or has an appointment: the
+    database would not let it go."""
     staff = await lock_changes(session, staff)
     desk = await access_desk(session, staff, desk_id, change=True)
-    await session.execute(delete(Desk).where(Desk.id == desk_id))
+    try:
+        async with session.begin_nested():
+            await session.execute(delete(Desk).where(Desk.id == desk_id))
+    except IntegrityError as error:
+        raise DeskInUse from error
     await _record(session, staff, "desk.deleted", f"desk:{desk_id}", desk.organisation_id)
 
 

@@ -16,11 +16,13 @@ from sqlalchemy.exc import IntegrityError
 
 from backend import handover, presence, queue_watch, replies
 from backend.access import Staff
+from backend.administration import delete_account, disable_account
 from backend.chat import Sent, receive
 from backend.conversations import open_conversation
 from backend.errors import AppError, InvalidRequest, NotFound
 from backend.models import Conversation, Desk, Handover, Message, OpeningPeriod, Presence
 from backend.operators import Filter, list_queue
+from backend.organisations import DeskInUse, delete_desk
 from backend.replies import Written
 from backend.services import Services
 from backend.staff_sessions import find_staff
@@ -485,6 +487,31 @@ async def test_a_desk_where_somebody_waits_cannot_be_deleted(office: Office) -> 
     await (await office.person()).waits()
     with pytest.raises(IntegrityError):
         await office.do(lambda session: session.execute(delete(Desk).where(Desk.id == office.desk)))
+
+
+@pytest.mark.parametrize("end", [disable_account, delete_account])
+async def test_whom_a_deleted_or_disabled_operator_was_answering_waits_again(office: Office, end: Any) -> None:
+    operator, _ = await office.operator(), await office.operator()
+    login = await make_staff(office.services, "administrator", organisation=office.organisation)
+    administrator = await find_staff(office.services.sessions, login.cookies["elp_staff"])
+    person = await (await office.person("en")).waits()
+    await office.do(lambda session: handover.claim(session, operator, person.id))
+    await office.do(lambda session: end(session, administrator, operator.account_id))
+    row = await person.row()
+    assert (row.state, row.holder_id) == ("WAITING", None)
+    assert "had to stop" in (await person.messages())[-1].text
+
+
+async def test_an_administrator_is_told_why_a_desk_cannot_be_deleted(office: Office) -> None:
+    await office.operator()
+    login = await make_staff(office.services, "administrator", organisation=office.organisation)
+    administrator = await find_staff(office.services.sessions, login.cookies["elp_staff"])
+    assert administrator is not None
+    person = await (await office.person()).waits()
+    with pytest.raises(DeskInUse):
+        await office.do(lambda session: delete_desk(session, administrator, office.desk))
+    await person.press("bot")
+    await office.do(lambda session: delete_desk(session, administrator, office.desk))
 
 
 # ---- any sequence of events from anybody ----
