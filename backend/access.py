@@ -5,6 +5,7 @@ What somebody may not even know of is not found (404). What they know of and may
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, or_, select
@@ -161,18 +162,22 @@ async def access_session(session: AsyncSession, staff: Staff, session_id: UUID) 
     return found
 
 
+def answers_at(staff: Staff, desk: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether the desk in this column is one where this person answers."""
+    at = []
+    for role in staff.held(*CONSOLE):
+        if role.desk_id is not None:
+            at.append(desk == role.desk_id)
+        elif role.organisation_id is not None:
+            at.append(desk.in_(select(Desk.id).where(Desk.organisation_id == role.organisation_id)))
+    return or_(False, *at)
+
+
 def conversations_within(staff: Staff) -> ColumnElement[bool]:
     """Conversations that are with a desk where this person answers. What somebody tells the bot, before a person is
     wished for or after they went back to it, is nobody's to read."""
-    at = []
-    for role in staff.held(*CONSOLE):
-        if role.organisation_id is None:
-            continue
-        if role.desk_id is not None:
-            at.append(Conversation.desk_id == role.desk_id)
-        else:
-            at.append(Conversation.desk_id.in_(select(Desk.id).where(Desk.organisation_id == role.organisation_id)))
-    return and_(Conversation.state != "BOT", Conversation.desk_id.is_not(None), or_(False, *at))
+    desk = Conversation.desk_id
+    return and_(Conversation.state != "BOT", desk.is_not(None), answers_at(staff, desk.expression))
 
 
 async def access_conversation(
@@ -221,11 +226,5 @@ async def _own_desk(session: AsyncSession, staff: Staff, desk_id: int, *, lock: 
 async def desks_within(session: AsyncSession, staff: Staff) -> list[tuple[int, str]]:
     """Desks where this person answers, by name. Raises Forbidden."""
     access_console(staff)
-    at = []
-    for role in staff.held(*CONSOLE):
-        if role.desk_id is not None:
-            at.append(Desk.id == role.desk_id)
-        elif role.organisation_id is not None:
-            at.append(Desk.organisation_id == role.organisation_id)
-    query = select(Desk.id, Desk.name).where(or_(False, *at)).order_by(Desk.name, Desk.id)
+    query = select(Desk.id, Desk.name).where(answers_at(staff, Desk.id.expression)).order_by(Desk.name, Desk.id)
     return [(row.id, row.name) for row in await session.execute(query)]

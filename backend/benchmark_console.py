@@ -2,7 +2,8 @@
 
 Each operator has a queue page and one conversation open (two event streams), and loads the queue page again and again;
 people write to the conversations that are being answered. Times are from the request to the last byte of the page, and
-from the start of a person's request to the moment the words are on the operator's stream.
+from the start of a person's request to the moment the words are on the operator's stream. Nobody begins at the same
+moment as everybody else; what happens when all of them press at once is the race at the end.
 """
 
 import asyncio
@@ -121,6 +122,7 @@ async def _operator(http: httpx.AsyncClient, token: str, talk: Talk, until: floa
             pass
 
     async def look() -> None:
+        await asyncio.sleep(random.uniform(0, 1) * _THINKS_S)  # noqa: S311 - nothing secret
         while time.perf_counter() < until:
             started = time.perf_counter()
             response = await http.get("/console", headers=cookie)
@@ -130,6 +132,7 @@ async def _operator(http: httpx.AsyncClient, token: str, talk: Talk, until: floa
 
     async def write() -> None:
         headers = {"authorization": f"Bearer {talk.token}"}
+        await asyncio.sleep(random.uniform(0, 1) * _WRITES_EVERY_S)  # noqa: S311 - nothing secret
         while time.perf_counter() < until - 1:
             marker = f"parola{uuid4().hex[:10]}"
             sent[marker] = time.perf_counter()

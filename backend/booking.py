@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, Integer, Uuid, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import ARRAY, Integer, Uuid, bindparam, insert, select, text, update
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,13 +23,10 @@ from backend.db import Sessions, retried
 from backend.diary import ALTERNATIVES, Choice, Diary, HoursUnknown, Kind, load_diary, nearby
 from backend.errors import AppError, Conflict, NotFound
 from backend.models import Appointment, Conversation
-from backend.models.appointments import OCCUPYING
 from backend.tokens import new_token, secret_hash
-from backend.visits import COLUMNS, Visit, lock_visit, visit_of
+from backend.visits import COLUMNS, By, Visit, lock_visit, visit_of
 
 T = TypeVar("T")
-MOST_AT_ONCE = 2
-"""Visits to come that one conversation may have."""
 HOLD = timedelta(minutes=10)
 LONGEST_NAME = 60
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -54,6 +51,10 @@ class SlotTaken(Conflict):
 
 class TooManyAppointments(Conflict):
     code = "appointment_limit"
+
+
+class TooManyThisWeek(Conflict):
+    code = "appointment_limit_week"
 
 
 class HoldExpired(Conflict):
@@ -85,6 +86,8 @@ class Wish:
     conversation_id: UUID | None = None
     end: datetime | None = None
     """Given, it must be the right one."""
+    entry_id: str | None = None
+    """What it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +128,14 @@ async def hold(sessions: Sessions, wish: Wish, now: datetime) -> Booked:
     return await _again(lambda: _take(sessions, wish, now, {"status": "held", "hold_expires": now + HOLD}))
 
 
-async def confirm(sessions: Sessions, appointment_id: UUID, token: str, name: str, now: datetime) -> Visit:
-    """Twice is as good as once. Raises Unauthorized, NotFound, WrongName, HoldExpired, AppointmentOver, Unavailable."""
+async def confirm(sessions: Sessions, appointment_id: UUID, by: By, name: str, now: datetime) -> Visit:
+    """Twice is as good as once. Raises Unauthorized, Forbidden, NotFound, WrongName, HoldExpired, AppointmentOver,
+    Unavailable."""
     values = {"status": "confirmed", "hold_expires": None, "name": clean_name(name)}
 
     async def work() -> Visit:
         async with sessions.begin() as session:
-            found = await lock_visit(session, appointment_id, token)
+            found = await lock_visit(session, appointment_id, by)
             if found.status == "confirmed":
                 return found
             if found.hold_expires is None:
@@ -150,14 +154,14 @@ async def book(sessions: Sessions, wish: Wish, name: str, now: datetime) -> Book
 
 
 async def move(
-    sessions: Sessions, appointment_id: UUID, token: str, start: datetime, now: datetime, *, end: datetime | None = None
+    sessions: Sessions, appointment_id: UUID, by: By, start: datetime, now: datetime, *, end: datetime | None = None
 ) -> Visit:
-    """To another time at the same desk; the code and the token stay. Raises Unauthorized, NotFound, AppointmentOver,
-    what `Diary.check_start` raises, SlotTaken, Unavailable."""
+    """To another time at the same desk; the code and the token stay. Raises Unauthorized, Forbidden, NotFound,
+    AppointmentOver, what `Diary.check_start` raises, SlotTaken, Unavailable."""
 
     async def work() -> Visit:
         async with sessions.begin() as session:
-            found = await lock_visit(session, appointment_id, token)
+            found = await lock_visit(session, appointment_id, by)
             if found.status not in _CHANGEABLE or found.starts <= now:
                 raise AppointmentOver
             if found.desk_id is None or found.kind_id is None:
@@ -175,13 +179,13 @@ async def move(
     return await _again(lambda: retried(work))
 
 
-async def cancel(sessions: Sessions, appointment_id: UUID, token: str, now: datetime) -> Visit:
-    """Its time is free for others. Twice is as good as once. Raises Unauthorized, NotFound, AppointmentOver,
+async def cancel(sessions: Sessions, appointment_id: UUID, by: By, now: datetime) -> Visit:
+    """Its time is free for others. Twice is as good as once. Raises Unauthorized, Forbidden, NotFound, AppointmentOver,
     Unavailable."""
 
     async def work() -> Visit:
         async with sessions.begin() as session:
-            found = await lock_visit(session, appointment_id, token)
+            found = await lock_visit(session, appointment_id, by)
             if found.status == "cancelled":
                 return found
             if found.status not in ("held", *_CHANGEABLE) or found.starts <= now:
@@ -235,13 +239,14 @@ async def _take(sessions: Sessions, wish: Wish, now: datetime, values: dict[str,
     async def work() -> Booked:
         async with sessions.begin() as session:
             if wish.conversation_id is not None:
-                await _check_limit(session, wish.conversation_id, now)
+                await _check_limit(session, wish, now)
             diary, free = await _look(session, wish, now)
             place = await _lock_and_recheck(session, diary, free, now)
             made = uuid4()
             row = values | place | _times(diary, wish.start)
             row |= {"id": made, "desk_id": wish.desk_id, "kind_id": wish.kind_id, "language": wish.language}
             row |= {"conversation_id": wish.conversation_id, "demo": diary.kind.demo, "token_hash": secret_hash(token)}
+            row |= {"entry_id": wish.entry_id}
             row |= {"code": _new_code(), "uid": f"{made}@elp"}
             stored = (await session.execute(insert(Appointment).values(row).returning(*COLUMNS))).one()
             return Booked(visit_of(stored), token)
@@ -259,19 +264,36 @@ def _times(diary: Diary, start: datetime) -> dict[str, Any]:
     return {"starts": start, "ends": ends, "blocked": Range(*rules.blocked(start))}
 
 
-async def _check_limit(session: AsyncSession, conversation_id: UUID, now: datetime) -> None:
-    """One after the other, so that two tabs do not pass together. Raises NotFound, TooManyAppointments."""
-    own = select(Conversation.id).where(Conversation.id == conversation_id).with_for_update(key_share=True)
+async def _check_limit(session: AsyncSession, wish: Wish, now: datetime) -> None:
+    """One after the other, so that two tabs do not pass together. Raises NotFound, TooManyAppointments,
+    TooManyThisWeek."""
+    own = select(Conversation.id).where(Conversation.id == wish.conversation_id).with_for_update(key_share=True)
     if (await session.execute(own)).one_or_none() is None:
         raise NotFound
-    live = (
-        Appointment.conversation_id == conversation_id,
-        Appointment.status.in_(OCCUPYING),
-        Appointment.ends > now,
-        or_(Appointment.hold_expires.is_(None), Appointment.hold_expires > now),
-    )
-    if (await session.execute(select(func.count()).where(*live))).scalar_one() >= MOST_AT_ONCE:
-        raise TooManyAppointments(most=MOST_AT_ONCE)
+    row = (
+        await session.execute(
+            _LIMITS, {"desk": wish.desk_id, "conversation": wish.conversation_id, "now": now, "start": wish.start}
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    if row.coming >= row.most_visits:
+        raise TooManyAppointments(most=row.most_visits)
+    if row.most_each_week is not None and row.that_week >= row.most_each_week:
+        raise TooManyThisWeek(most=row.most_each_week)
+
+
+# A week is one of the desk's own calendar.
+_LIMITS = text(
+    """
+    SELECT d.most_visits, d.most_each_week, count(a.id) FILTER (WHERE a.ends > :now) AS coming,
+        count(a.id) FILTER (WHERE date_trunc('week', a.starts AT TIME ZONE d.zone)
+            = date_trunc('week', CAST(:start AS timestamptz) AT TIME ZONE d.zone)) AS that_week
+    FROM desks d LEFT JOIN appointments a ON a.desk_id = d.id AND a.conversation_id = :conversation
+        AND (a.status IN ('pending', 'confirmed', 'arrived', 'done') OR a.status = 'held' AND a.hold_expires > :now)
+    WHERE d.id = :desk GROUP BY d.id
+    """
+)
 
 
 async def _look(

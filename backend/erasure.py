@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, bindparam, delete, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from backend.models import Conversation, Feedback, Handover, Message, Note, Receipt
+from backend.models import Conversation, Feedback, Handover, Message, Note, Receipt, WaitingPlace
 
 Writer = AsyncSession | AsyncConnection
 """Whoever has a transaction open."""
@@ -68,6 +68,7 @@ async def empty(session: Writer, conversation_id: UUID) -> None:
     await session.execute(delete(Feedback).where(Feedback.conversation_id == conversation_id))
     await session.execute(delete(Handover).where(Handover.conversation_id == conversation_id))
     await session.execute(delete(Note).where(Note.conversation_id == conversation_id))
+    await session.execute(delete(WaitingPlace).where(WaitingPlace.conversation_id == conversation_id))
     await session.execute(delete(Message).where(Message.conversation_id == conversation_id))
 
 

@@ -9,11 +9,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.access import Staff, access_appointments
+from backend.access import Staff, access_appointments, access_console, answers_at
 from backend.errors import NotFound, Unauthorized
 from backend.models import Appointment
 from backend.models.appointments import OCCUPYING
 from backend.tokens import secret_hash
+
+By = str | UUID | Staff
+"""Who may change a visit: its token, the conversation in which it was booked, or somebody who answers at its desk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,11 @@ class Visit:
     sequence: int
     uid: str
     changed_at: datetime
+    conversation_id: UUID | None
+    entry_id: str | None
+    walk_in: bool
+    late_minutes: int | None
+    comes: bool | None
 
 
 COLUMNS = (
@@ -55,6 +63,11 @@ COLUMNS = (
     Appointment.sequence,
     Appointment.uid,
     Appointment.changed_at,
+    Appointment.conversation_id,
+    Appointment.entry_id,
+    Appointment.walk_in,
+    Appointment.late_minutes,
+    Appointment.comes,
 )
 
 
@@ -80,12 +93,19 @@ async def find_by_code(session: AsyncSession, staff: Staff, desk_id: int, code: 
     return visit_of(row) if row else None
 
 
-async def lock_visit(session: AsyncSession, appointment_id: UUID, token: str) -> Visit:
-    """Nobody else changes it meanwhile. Raises Unauthorized, NotFound."""
-    if not token:
+async def lock_visit(session: AsyncSession, appointment_id: UUID, by: By) -> Visit:
+    """Nobody else changes it meanwhile. Raises Unauthorized, Forbidden, NotFound."""
+    if not by:
         raise Unauthorized
-    own = (Appointment.id == appointment_id, Appointment.token_hash == secret_hash(token))
-    row = (await session.execute(select(*COLUMNS).where(*own).with_for_update())).one_or_none()
+    query = select(*COLUMNS).where(Appointment.id == appointment_id)
+    if isinstance(by, str):
+        query = query.where(Appointment.token_hash == secret_hash(by))
+    elif isinstance(by, UUID):
+        query = query.where(Appointment.conversation_id == by)
+    else:
+        access_console(by)
+        query = query.where(answers_at(by, Appointment.desk_id.expression))
+    row = (await session.execute(query.with_for_update())).one_or_none()
     if row is None:
         raise NotFound
     return visit_of(row)

@@ -102,7 +102,7 @@ def _rows(entry: Entry, text: Text, *, language: str, state: Opening | None, var
         row("who", _one(text.who), ask=asked == "who"),
         row("bring", text.bring, ask=asked == "documents"),
         row("cost", _cost(facts, text, language), ask=asked == "cost" or local),
-        row("where", _one(_address(facts)), ask=asked == "where" or local, italian=True),
+        row("where", _one(place_of(facts)), ask=asked == "where" or local, italian=True),
         row("when", _hours(facts, text, language), ask=asked == "when" or local),
         _phones(facts.phones, language) or row("phone", (), ask=asked == "phone" or local),
         _emails(facts.emails, language),
@@ -163,19 +163,24 @@ def _web(facts: Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _map(facts: Facts, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    address = _address(facts)
+    link = map_link(facts)
+    return ((say(language, "card.open_map"),), (link,)) if link else ((), ())
+
+
+def map_link(facts: Facts) -> str | None:
+    """None where it is not known well enough."""
+    address = place_of(facts)
     if facts.coordinates:
         at = f"{facts.coordinates.latitude}/{facts.coordinates.longitude}"
-        link = f"https://www.openstreetmap.org/#map=18/{at}"
+        return f"https://www.openstreetmap.org/#map=18/{at}"
     # Several addresses in one line cannot be one point on a map.
-    elif address and ";" not in address and any(letter.isdigit() for letter in address):
-        link = f"https://www.openstreetmap.org/search?query={quote(address)}"
-    else:
-        return (), ()
-    return (say(language, "card.open_map"),), (link,)
+    if address and ";" not in address and any(letter.isdigit() for letter in address):
+        return f"https://www.openstreetmap.org/search?query={quote(address)}"
+    return None
 
 
-def _address(facts: Facts) -> str | None:
+def place_of(facts: Facts) -> str | None:
+    """Address and town."""
     if facts.address is None:
         return None
     town = facts.municipality

@@ -1,6 +1,6 @@
 """Tables. The constraints here, not the code's good intentions, keep the invariants."""
 
-from backend.models.appointments import Appointment, AppointmentKind, Resource, ResourceBlock
+from backend.models.appointments import Appointment, AppointmentKind, Resource, ResourceBlock, WaitingPlace
 from backend.models.base import Base
 from backend.models.conversation import Attachment, Conversation, DailyCount, Feedback, Gap, Message, Receipt
 from backend.models.handover import (
@@ -62,4 +62,5 @@ __all__ = [
     "SavedReply",
     "StaffSession",
     "TextRow",
+    "WaitingPlace",
 ]

@@ -1,10 +1,21 @@
 """Appointments: what can be booked at a desk, with whom, and who comes when."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, CheckConstraint, DateTime, ForeignKey, Identity, Index, String, func, text
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -48,6 +59,10 @@ class AppointmentKind(Base):
     """In which it can be held without an interpreter; empty: in any."""
     capacity: Mapped[int] = mapped_column(default=1, server_default="1")
     """How many people come at the same time to the same member of staff or room; more than one: a workshop."""
+    who_for: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    """Language code → for whom it is, in a sentence; empty: for everybody."""
+    entry_id: Mapped[str | None] = mapped_column(ForeignKey("entries.id", ondelete="SET NULL"))
+    """The entry that says what to bring."""
     active: Mapped[bool] = mapped_column(default=True, server_default="true")
     demo: Mapped[bool] = mapped_column(default=False, server_default="false")
     """An example, and every view of its times says so."""
@@ -135,6 +150,12 @@ class Appointment(Base):
         ),
         Index("ix_appointments_conversation_id", "conversation_id", postgresql_where="conversation_id IS NOT NULL"),
         Index("ix_appointments_hold_expires", "hold_expires", postgresql_where="status = 'held'"),
+        Index(
+            "ix_appointments_reminders",
+            "starts",
+            postgresql_where="status = 'confirmed' AND conversation_id IS NOT NULL AND reminded_hours_at IS NULL",
+        ),
+        CheckConstraint("late_minutes BETWEEN 1 AND 240", name="late_minutes"),
         sealed("name"),
     )
 
@@ -160,6 +181,17 @@ class Appointment(Base):
     name: Mapped[str | None] = mapped_column(EncryptedText)
     """A first name or nickname."""
     language: Mapped[str]
+    entry_id: Mapped[str | None] = mapped_column(ForeignKey("entries.id", ondelete="SET NULL"))
+    """What it is about, when that was talked about before."""
+    walk_in: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Came without an appointment."""
+    late_minutes: Mapped[int | None]
+    """How much later than agreed the person will be, as they say."""
+    comes: Mapped[bool | None]
+    """What they answered to a reminder."""
+    reminded_day_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When they were reminded of the next day; also set when it was too late for it."""
+    reminded_hours_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     demo: Mapped[bool] = mapped_column(default=False, server_default="false")
     """Booked while the desk's hours were examples: nobody expects anybody."""
     sequence: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -170,3 +202,37 @@ class Appointment(Base):
     changed_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
     )
+
+
+class WaitingPlace(Base):
+    """Somebody who found no time that suits, and is offered one that becomes free. The oldest is asked first."""
+
+    __tablename__ = "waiting_places"
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "kind_id", name="uq_waiting_places_conversation_id_kind_id"),
+        CheckConstraint("first_day <= last_day", name="days"),
+        CheckConstraint("part IN ('morning', 'afternoon')", name="part"),
+        CheckConstraint("offer_id IS NULL OR offered_until IS NOT NULL", name="offer"),
+        Index("ix_waiting_places_kind_id_asked_at", "kind_id", "asked_at"),
+        Index("ix_waiting_places_offered_until", "offered_until", postgresql_where="offered_until IS NOT NULL"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    kind_id: Mapped[int] = mapped_column(ForeignKey("appointment_kinds.id", ondelete="CASCADE"))
+    language: Mapped[str]
+    interpreter: Mapped[bool]
+    first_day: Mapped[date | None]
+    """In the desk's own days; None: from now on."""
+    last_day: Mapped[date | None]
+    part: Mapped[str | None]
+    """Of the day, split at 13:00 local time; None: any."""
+    asked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    """Moves on when an offer was let pass: the next one goes to somebody else."""
+    offer_id: Mapped[UUID | None] = mapped_column(ForeignKey("appointments.id", ondelete="SET NULL"), unique=True)
+    """The visit that is held for them."""
+    offered_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Until when they can say yes; the time is held a little longer, so that the next one is asked before it is free
+    for everybody."""
+    declined: Mapped[list[datetime]] = mapped_column(ARRAY(DateTime(timezone=True)), server_default="{}")
+    """Times they let pass; nobody is asked twice."""

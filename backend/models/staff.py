@@ -48,6 +48,7 @@ class Desk(Base):
         UniqueConstraint("organisation_id", "name", name="uq_desks_organisation_id_name"),
         UniqueConstraint("id", "organisation_id", name="uq_desks_id_organisation_id"),
         CheckConstraint("minutes_each BETWEEN 1 AND 240", name="minutes_each"),
+        CheckConstraint("most_visits BETWEEN 1 AND 50 AND most_each_week BETWEEN 1 AND 50", name="most"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -61,6 +62,12 @@ class Desk(Base):
     """Country whose public holidays it keeps; empty: none."""
     minutes_each: Mapped[int] = mapped_column(server_default="15")
     """How long one conversation takes, about; what promises are computed with."""
+    most_visits: Mapped[int] = mapped_column(server_default="2")
+    """Visits to come that one person may have here."""
+    most_each_week: Mapped[int | None]
+    """Visits of one person in a calendar week; None: no limit."""
+    feed_hash: Mapped[bytes | None] = mapped_column(unique=True)
+    """SHA-256 of the secret in the address of its calendar feed; None: there is no feed."""
     demo_hours: Mapped[bool] = mapped_column(default=False, server_default="false")
     """The opening hours are examples, and every page that shows them says so."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -35,6 +35,7 @@ from backend.models import (
     Note,
     Receipt,
     Resource,
+    WaitingPlace,
 )
 from backend.progress import StartError
 from backend.services import Services
@@ -55,6 +56,7 @@ HOLDS_SOMETHING_OF_A_PERSON = {
     "handovers",
     "notes",
     "appointments",
+    "waiting_places",
     "procrastinate_jobs",  # ids, as arguments
 }
 HOLDS_NOTHING_OF_A_PERSON = {
@@ -198,7 +200,7 @@ async def seed(services: Services, talk: Talk, parser: FakeParser) -> Traces:
 
 
 async def put_in_diary(services: Services, conversation: UUID, desk: int, marker: str) -> None:
-    """A visit tomorrow, and one that is over."""
+    """A visit tomorrow, one that is over, and the wish for another."""
     now = datetime.now(UTC)
     async with services.sessions.begin() as session:
         kind = AppointmentKind(desk_id=desk, names={"it": "Colloquio"}, minutes=30)
@@ -211,6 +213,8 @@ async def put_in_diary(services: Services, conversation: UUID, desk: int, marker
             where = {"desk_id": desk, "kind_id": kind.id, "resource_id": resource.id, "code": uuid4().hex[:8]}
             values = {"starts": starts, "ends": ends, "blocked": Range(starts, ends), "status": status}
             session.add(Appointment(**whose, **where, **values, language="it", uid=uuid4().hex))
+        place = {"conversation_id": conversation, "kind_id": kind.id, "language": "it", "interpreter": False}
+        session.add(WaitingPlace(**place))
 
 
 async def defer_job(services: Services, conversation: UUID) -> None:

@@ -141,9 +141,13 @@ class Supervisor:
         wait_until(lambda: text in self.said or ended.poll() is not None, f"{text!r} is not in {self.said!r}")
         assert text in self.said, self.said
 
-    def pid_of(self, name: str) -> int:
+    def note_of(self, name: str) -> str:
+        """What a child wrote down; children are started, not waited for."""
         wait_until(lambda: (self.notes / name).exists() and (self.notes / name).read_text(), f"{name} did not start")
-        return int((self.notes / name).read_text())
+        return (self.notes / name).read_text()
+
+    def pid_of(self, name: str) -> int:
+        return int(self.note_of(name))
 
     def send(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -211,7 +215,7 @@ def test_an_own_database_is_started_given_to_the_children_and_stopped(complete: 
         steps=[("tables", "lambda settings: __import__('psycopg').connect(settings.database_url).close()")],
     )
     complete.wait_for("answers at")
-    assert (complete.notes / "database").read_text().startswith("postgresql://elp@/elp?host=")
+    assert complete.note_of("database").startswith("postgresql://elp@/elp?host=")
     server = postgres.find_postmaster(complete.data_dir / "postgres")
     assert server is not None
     complete.send(signal.SIGTERM)
