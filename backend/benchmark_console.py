@@ -134,7 +134,7 @@ async def _operator(http: httpx.AsyncClient, token: str, talk: Talk, until: floa
         headers = {"authorization": f"Bearer {talk.token}"}
         await asyncio.sleep(random.uniform(0, 1) * _WRITES_EVERY_S)  # noqa: S311 - nothing secret
         while time.perf_counter() < until - 1:
-            marker = f"parola{uuid4().hex[:10]}"
+            marker = f"parola{uuid4().hex[:8]}"
             sent[marker] = time.perf_counter()
             body = {"client_message_id": marker, "text": f"ho un'altra domanda {marker}"}
             response = await http.post(talk.path, json=body, headers=headers)

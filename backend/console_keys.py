@@ -7,12 +7,12 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.access import Role, Staff, access_console
+from backend.access import Staff, access_console
 from backend.accounts import clean_name, confirm_password, record
 from backend.db import Sessions, retried
 from backend.errors import AppError, Conflict, NotFound
 from backend.models import Account, ConsoleKey, Membership
-from backend.models.staff import HAS_SECOND_FACTOR
+from backend.staff_sessions import STAFF, read_staff
 from backend.tokens import new_token, secret_hash
 
 LONGEST_DAYS = 365
@@ -99,35 +99,20 @@ async def find_key_staff(sessions: Sessions, key: str) -> Staff | None:
 
     async def work() -> Staff | None:
         async with sessions.begin() as session:
-            return await _find(session, secret_hash(key))
+            query = (
+                select(_STALE, ConsoleKey.id, *STAFF)
+                .join(Account, Account.id == ConsoleKey.account_id)
+                .outerjoin(Membership, Membership.account_id == Account.id)
+                .where(
+                    ConsoleKey.key_hash == secret_hash(key),
+                    ConsoleKey.expires_at > func.now(),
+                    Account.disabled_at.is_(None),
+                )
+            )
+            stale, found = await read_staff(session, query)
+            if found and stale:
+                used = update(ConsoleKey).where(ConsoleKey.id == found.session_id, _STALE).values(used_at=func.now())
+                await session.execute(used)
+            return found
 
     return await retried(work)
-
-
-async def _find(session: AsyncSession, key_hash: bytes) -> Staff | None:
-    query = (
-        select(
-            ConsoleKey.id,
-            _STALE,
-            Account.id,
-            Account.name,
-            Account.email,
-            Account.language,
-            HAS_SECOND_FACTOR,
-        )
-        .join(Account, Account.id == ConsoleKey.account_id)
-        .where(ConsoleKey.key_hash == key_hash, ConsoleKey.expires_at > func.now(), Account.disabled_at.is_(None))
-    )
-    row = (await session.execute(query)).one_or_none()
-    if row is None:
-        return None
-    key_id, stale, account_id, name, email, language, second_factor = row
-    if stale:
-        await session.execute(update(ConsoleKey).where(ConsoleKey.id == key_id, _STALE).values(used_at=func.now()))
-    roles = await session.execute(
-        select(Membership.role, Membership.organisation_id, Membership.desk_id).where(
-            Membership.account_id == account_id
-        )
-    )
-    held = tuple(Role(*role) for role in roles)
-    return Staff(account_id, key_id, name, email, language, second_factor, held)

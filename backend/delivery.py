@@ -13,6 +13,8 @@ from backend.db import ENTRIES_CHANGED, NEW_MESSAGE, QUEUE_CHANGED, TYPING
 log = logging.getLogger(__name__)
 
 _RECONNECT_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+_QUEUE_EVERY_S = 1.0
+"""Twenty operators and as many people who write are hundreds of notices a second; all of one second are one look."""
 
 
 def queue_key(desk_id: int) -> str:
@@ -57,6 +59,10 @@ class Hub:
         self._url = url
         self._on_entries = on_entries
         self._waiting: dict[str, set[Subscription]] = {}
+        self._queue_told: dict[str, float] = {}
+        self._queue_due: set[str] = set()
+        self.queue_news = 0
+        """Grows whenever a queue's streams are woken: what was read before may be old."""
 
     @contextlib.contextmanager
     def subscribe(self, *keys: str) -> Iterator[Subscription]:
@@ -96,7 +102,7 @@ class Hub:
         if channel == ENTRIES_CHANGED:
             self._on_entries()
         elif channel == QUEUE_CHANGED:
-            self._fire(f"queue:{payload}")
+            self._fire_queue(f"queue:{payload}")
             self._fire("queue:*")
         else:
             self._fire(f"typing:{payload}" if channel == TYPING else payload)
@@ -105,8 +111,27 @@ class Hub:
         for subscription in self._waiting.get(key, ()):
             subscription.fire(key)
 
+    def _fire_queue(self, key: str) -> None:
+        """At once, or when a second has passed since the last time: nothing is lost, and the last one is told too."""
+        loop = asyncio.get_running_loop()
+        if key in self._queue_due:
+            return
+        wait = self._queue_told.get(key, -_QUEUE_EVERY_S) + _QUEUE_EVERY_S - loop.time()
+        self._queue_due.add(key)
+        if wait > 0:
+            loop.call_later(wait, self._fire_queue_now, key)
+        else:
+            self._fire_queue_now(key)
+
+    def _fire_queue_now(self, key: str) -> None:
+        self._queue_due.discard(key)
+        self._queue_told[key] = asyncio.get_running_loop().time()
+        self.queue_news += 1
+        self._fire(key)
+
     def _wake_all(self) -> None:
         self._on_entries()
+        self.queue_news += 1
         for key in self._waiting:
             if not key.startswith("typing:"):
                 self._fire(key)

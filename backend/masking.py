@@ -75,6 +75,11 @@ def mask(text: str, language: str) -> Masked:
     return Masked(_labelled(text, sorted(hits, key=lambda hit: hit.start), language), bool(hits))
 
 
+def warm_up() -> None:
+    """What the first text with a number would wait for, most of a second: the words in all languages."""
+    _labels()
+
+
 def _labelled(text: str, hits: list[_Hit], language: str) -> str:
     parts, at = [], 0
     for hit in hits:

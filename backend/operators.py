@@ -6,14 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import load_only
 
 from backend import audit
-from backend.access import Staff, access_console, access_conversation, answers_at
+from backend.access import Staff, access_conversation
 from backend.attachments import get_attachment
-from backend.erasure import HELD
 from backend.errors import NotFound
 from backend.masking import mask
 from backend.models import Account, Attachment, Conversation, Desk, Handover, Message, Note
@@ -21,54 +19,9 @@ from bot.buttons import label_of
 from bot.dialogue import Actions
 from bot.phrases import SOURCE
 
-PAGE = 50
 MOST_MESSAGES = 500
 """The end of a longer conversation."""
-_LAST_WORDS = 140
-_STANDS = (Conversation.id, Conversation.state, Conversation.language, Conversation.holder_id)
-_WORDS = load_only(
-    Message.conversation_id, Message.text, Message.italian, Message.language, Message.payload, raiseload=True
-)
-"""What a line of the queue needs, and not what would be decrypted for nothing."""
 _WRITTEN_BY_THE_SERVICE = frozenset({"bot", "system"})
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What of the queue is wanted; None: all that one may see."""
-
-    desk_id: int | None = None
-    language: str | None = None
-    mine: bool = False
-    """Held by me, or passed on to me."""
-    ids: tuple[UUID, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One line of the queue."""
-
-    id: UUID
-    state: str
-    language: str
-    desk: str
-    since: datetime
-    promised_for: datetime | None
-    broken: int
-    urgent: bool
-    reason: str
-    topic: str | None
-    wrote_at: datetime | None
-    """When the person wrote what nobody has answered yet."""
-    holder: str | None
-    mine: bool
-    for_me: bool
-    """A colleague has passed it on to me."""
-    last_words: str
-    """Of the person, masked and cut, in Italian where there is a translation; empty when nothing was written."""
-    last_language: str
-    bot_said: str
-    """The bot's last answer: title of the entry, or its first words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,134 +77,22 @@ class ReadConversation:
     notes: tuple[ReadNote, ...]
 
 
-def _queue(staff: Staff, wanted: Filter) -> Any:
-    # By the desk of the handover: its index finds the few that are open, also before there are statistics.
-    conditions = [
-        Handover.closed_at.is_(None),
-        answers_at(staff, Handover.desk_id.expression),
-        Conversation.state.in_(HELD),
-    ]
-    if wanted.desk_id is not None:
-        conditions.append(Handover.desk_id == wanted.desk_id)
-    if wanted.language is not None:
-        conditions.append(Conversation.language == wanted.language)
-    if wanted.mine:
-        conditions.append(or_(Conversation.holder_id == staff.account_id, Handover.offered_to == staff.account_id))
-    if wanted.ids is not None:
-        conditions.append(Conversation.id.in_(wanted.ids))
-    return and_(*conditions)
-
-
-async def list_queue(
-    session: AsyncSession, staff: Staff, wanted: Filter, *, language: str, actions: Actions, page: int = 1
-) -> tuple[list[Listed], int]:
-    """Who waits or is being answered: the urgent first, then by promise; and how many there are in all.
-
-    Raises Forbidden."""
-    access_console(staff)
-    where = _queue(staff, wanted)
-    joined = select(func.count()).select_from(Handover).join(Conversation, Conversation.id == Handover.conversation_id)
-    total = (await session.execute(joined.where(where))).scalar_one()
-    query = (
-        select(Handover, Desk.name, Account.name, *_STANDS)
-        .join(Conversation, Conversation.id == Handover.conversation_id)
-        .join(Desk, Desk.id == Handover.desk_id)
-        .outerjoin(Account, Account.id == Conversation.holder_id)
-        .where(where)
-        .order_by(Handover.urgent.desc(), Handover.promised_for.asc().nulls_last(), Handover.asked_at, Handover.id)
-        .limit(PAGE)
-        .offset((page - 1) * PAGE)
-    )
-    rows = (await session.execute(query)).all()
-    ids = [row.id for row in rows]
-    last, said = await _last_messages(session, ids, "person"), await _last_messages(session, ids, "bot")
-    return [
-        Listed(
-            conversation_id,
-            state,
-            written,
-            desk,
-            handover.asked_at,
-            handover.promised_for,
-            handover.broken,
-            handover.urgent,
-            handover.reason,
-            handover.topic,
-            handover.wrote_at,
-            holder,
-            holder_id == staff.account_id,
-            handover.offered_to == staff.account_id,
-            *_last_words(last.get(conversation_id), language, actions),
-            _bot_said(said.get(conversation_id), actions),
-        )
-        for handover, desk, holder, conversation_id, state, written, holder_id in rows
-    ], total
-
-
-async def count_waiting(session: AsyncSession, staff: Staff) -> tuple[int, int | None]:
-    """How many wait for this person's desks, and the newest handover among them; what a tab shows in its title."""
-    access_console(staff)
-    query = (
-        select(func.count(), func.max(Handover.id))
-        .select_from(Handover)
-        .join(Conversation, Conversation.id == Handover.conversation_id)
-        .where(_queue(staff, Filter()), Conversation.state == "WAITING")
-    )
-    count, newest = (await session.execute(query)).one()
-    return count, newest
-
-
-async def _last_messages(session: AsyncSession, ids: list[UUID], author: str) -> dict[UUID, Message]:
-    """The newest of this author in each conversation; of the bot what it said before a person was asked for."""
-    newest = (
-        select(Message.id)
-        .where(Message.conversation_id == Conversation.id, Message.author == author)
-        .order_by(Message.id.desc())
-        .limit(1)
-        .offset(1 if author == "bot" else 0)
-        .correlate(Conversation)
-        .lateral()
-    )
-    chosen = select(newest.c.id).select_from(Conversation).join(newest, Conversation.id.in_(ids))
-    query = select(Message).where(Message.id.in_(chosen)).options(_WORDS)
-    return {message.conversation_id: message for message in (await session.execute(query)).scalars()}
-
-
-def _last_words(message: Message | None, language: str, actions: Actions) -> tuple[str, str]:
-    """The words, and their language."""
-    if message is None:
-        return "", language
-    text, written = message.italian or _words(message, actions), message.language
-    if message.italian or _pressed(message):
-        written = SOURCE
-    return _cut(mask(text, language).text), written
-
-
-def _cut(text: str) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= _LAST_WORDS else words[:_LAST_WORDS].rstrip() + "…"
-
-
-def _bot_said(message: Message | None, actions: Actions) -> str:
-    if message is None:
-        return ""
-    return _entry_title(message, actions) or _cut(message.text)
-
-
-def _entry_title(message: Message, actions: Actions) -> str | None:
+def entry_title(message: Message, actions: Actions) -> str | None:
+    """Of the entry that was shown with it."""
     entry = actions.find_entry(message.payload["entry"]) if "entry" in message.payload else None
     found = entry.text_for(SOURCE) if entry else None
     return found[1].title if found else None
 
 
-def _words(message: Message, actions: Actions) -> str:
+def words_of(message: Message, actions: Actions) -> str:
     """What was written; of a pressed button what stands on it in Italian."""
-    if not _pressed(message):
+    if not is_pressed(message):
         return message.text
     return label_of(message.payload["choice"], SOURCE, actions.find_entry)
 
 
-def _pressed(message: Message) -> bool:
+def is_pressed(message: Message) -> bool:
+    """A button, and nothing was written."""
     return not message.text and "choice" in message.payload
 
 
@@ -266,9 +107,19 @@ async def read_conversation(
 ) -> ReadConversation:
     """With everything hidden that identifies somebody. Raises Forbidden, NotFound."""
     conversation = await access_conversation(session, staff, conversation_id)
-    desk = await _desk(session, conversation)
-    latest = select(Handover).where(Handover.conversation_id == conversation.id).order_by(Handover.id.desc()).limit(1)
-    handover = (await session.execute(latest)).scalar_one_or_none()
+    query = (
+        select(Desk.name, Account.name, Handover)
+        .select_from(Desk)
+        .outerjoin(Account, Account.id == conversation.holder_id)
+        .outerjoin(Handover, Handover.conversation_id == conversation.id)
+        .where(Desk.id == conversation.desk_id)
+        .order_by(Handover.id.desc().nulls_last())
+        .limit(1)
+    )
+    row = (await session.execute(query)).one_or_none()
+    if row is None or conversation.desk_id is None:  # the desk is gone meanwhile
+        raise NotFound
+    desk, holder, handover = row
     notes = (
         select(Note, Account.name)
         .outerjoin(Account, Account.id == Note.account_id)
@@ -281,10 +132,10 @@ async def read_conversation(
         conversation.language,
         handover.asked_at if handover else conversation.created_at,
         conversation.state,
-        desk.name,
-        desk.id,
+        desk,
+        conversation.desk_id,
         conversation.holder_id,
-        await session.scalar(select(Account.name).where(Account.id == conversation.holder_id)),
+        holder,
         conversation.holder_id == staff.account_id,
         handover.promised_for if handover else None,
         handover.broken if handover else 0,
@@ -297,11 +148,13 @@ async def read_conversation(
     )
 
 
-async def list_versions(session: AsyncSession, conversation_id: UUID, *, most: int) -> dict[int, tuple[Any, ...]]:
-    """Of the last messages of a conversation that was let into: what may still change on a screen, not the words."""
+async def list_versions(
+    session: AsyncSession, conversation_id: UUID, *, most: int, upto: int = 2**62
+) -> dict[int, tuple[Any, ...]]:
+    """Of the last messages, up to this id, of a conversation that was let into: what may still change on a screen."""
     query = (
         select(Message.id, Message.italian.is_not(None), Message.delivered_at, Message.failure)
-        .where(Message.conversation_id == conversation_id)
+        .where(Message.conversation_id == conversation_id, Message.id <= upto)
         .order_by(Message.id.desc())
         .limit(most)
     )
@@ -327,7 +180,7 @@ async def read_messages(
 
 def as_read(message: Message, written_by: str | None, language: str, actions: Actions) -> ReadMessage:
     """What the service itself wrote names offices, not people: their numbers stay."""
-    text, italian, hidden = _words(message, actions), message.italian, False
+    text, italian, hidden = words_of(message, actions), message.italian, False
     if message.author not in _WRITTEN_BY_THE_SERVICE:
         masked = mask(text, language)
         text, hidden = masked.text, masked.hidden
@@ -336,11 +189,11 @@ def as_read(message: Message, written_by: str | None, language: str, actions: Ac
     return ReadMessage(
         message.id,
         message.author,
-        SOURCE if _pressed(message) else message.language,
+        SOURCE if is_pressed(message) else message.language,
         text,
         mask(message.original, language).text if message.original is not None else None,
         italian,
-        _entry_title(message, actions),
+        entry_title(message, actions),
         hidden,
         tuple(message.payload.get("attachments", ())),
         message.created_at,
@@ -360,7 +213,7 @@ async def show_message(
     if message is None:
         raise NotFound
     await _record(session, staff, conversation, "message.shown", f"message:{message.id}")
-    return _words(message, actions)
+    return words_of(message, actions)
 
 
 async def show_attachment(

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from backend import articles
+from backend import articles, masking
 from backend.chat import Chat
 from backend.config import Settings
 from backend.db import Sessions, create_engine, create_sessions, plain_url
 from backend.delivery import Hub
 from backend.keys import unlock
+from backend.queue_counts import QueueCounts
 from backend.rates import Limits
 from bot.nlu import RasaClient
 from bot.translation import Translator
@@ -98,6 +99,7 @@ class Services:
     parser: RasaClient | None
     chat: Chat
     hub: Hub
+    queue_counts: QueueCounts
     limits: Limits
     translator: Translator
 
@@ -134,12 +136,14 @@ async def open_services(settings: Settings, *, with_library: bool = True) -> Asy
             Keeping(settings.keep_conversations_days, settings.controller),
         ),
         hub=hub,
+        queue_counts=QueueCounts(sessions, hub),
         limits=Limits(enabled=settings.rate_limits == "on"),
         translator=Translator(settings.data_dir / "translation"),
     )
     tasks = [asyncio.create_task(hub.listen())]
     if with_library:
         await asyncio.to_thread(services.chat.understander.warm_up)
+        await asyncio.to_thread(masking.warm_up)
         tasks.append(asyncio.create_task(shelf.keep_fresh()))
         shelf.changed()
     try:

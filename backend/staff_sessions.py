@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.access import Role, Staff
@@ -18,7 +19,7 @@ LONGEST_HOURS = 14
 """A long shift. OWASP: both an idle and an absolute limit (Session Management Cheat Sheet)."""
 FACTOR_MINUTES = 10
 """How long somebody may look for the second factor after the password was right."""
-_SEEN_EVERY_S = 60
+_SEEN_EVERY = text("interval '60 seconds'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,35 +56,42 @@ async def find_staff(sessions: Sessions, token: str) -> Staff | None:
     async def work() -> Staff | None:
         async with sessions.begin() as session:
             query = (
-                select(
-                    StaffSession.id,
-                    StaffSession.seen_at < func.now() - text(f"interval '{_SEEN_EVERY_S} seconds'"),
-                    Account.id,
-                    Account.name,
-                    Account.email,
-                    Account.language,
-                    HAS_SECOND_FACTOR,
-                )
+                select(StaffSession.seen_at < func.now() - _SEEN_EVERY, StaffSession.id, *STAFF)
                 .join(Account, Account.id == StaffSession.account_id)
+                .outerjoin(Membership, Membership.account_id == Account.id)
                 .where(StaffSession.token_hash == secret_hash(token), StaffSession.complete, *_alive())
             )
-            row = (await session.execute(query)).one_or_none()
-            if row is None:
-                return None
-            session_id, stale, account_id, name, email, language, second_factor = row
-            if stale:
-                await session.execute(
-                    update(StaffSession).where(StaffSession.id == session_id).values(seen_at=func.now())
-                )
-            roles = await session.execute(
-                select(Membership.role, Membership.organisation_id, Membership.desk_id).where(
-                    Membership.account_id == account_id
-                )
-            )
-            held = tuple(Role(*role) for role in roles)
-            return Staff(account_id, session_id, name, email, language, second_factor, held)
+            stale, found = await read_staff(session, query)
+            if found and stale:
+                seen = update(StaffSession).where(StaffSession.id == found.session_id).values(seen_at=func.now())
+                await session.execute(seen)
+            return found
 
     return await retried(work)
+
+
+STAFF = (
+    Account.id,
+    Account.name,
+    Account.email,
+    Account.language,
+    HAS_SECOND_FACTOR,
+    Membership.role,
+    Membership.organisation_id,
+    Membership.desk_id,
+)
+
+
+async def read_staff(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> tuple[bool, Staff | None]:
+    """Of a query for whether it was long not seen, the id of a session or key, and `STAFF`: a row for each role."""
+    # Each request asks, so it is one statement without a transaction around it.
+    await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+    rows = (await session.execute(query)).all()
+    if not rows:
+        return False, None
+    stale, session_id, account_id, name, email, language, second_factor, *_ = rows[0]
+    held = tuple(Role(*row[-3:]) for row in rows if row[-3] is not None)
+    return bool(stale), Staff(account_id, session_id, name, email, language, second_factor, held)
 
 
 async def find_waiting_account(session: AsyncSession, token: str) -> UUID | None:

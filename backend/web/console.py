@@ -17,16 +17,9 @@ from backend import handover, replies
 from backend.access import Staff, access_console, access_conversation, desks_within
 from backend.errors import AppError, Forbidden, InvalidRequest, NotFound, Unauthorized
 from backend.models import Desk
-from backend.operators import (
-    PAGE,
-    Filter,
-    ReadConversation,
-    list_queue,
-    read_conversation,
-    show_attachment,
-    show_message,
-)
+from backend.operators import ReadConversation, read_conversation, show_attachment, show_message
 from backend.presence import begin_shift, find_presence
+from backend.queue_list import PAGE, Filter, list_queue
 from backend.saved_replies import fields_of, list_replies
 from backend.services import Services
 from backend.web.admin_page import Field, PageNumber, RowId, attempt
@@ -72,8 +65,8 @@ async def show_queue(
     mine: DeskFilter = "",
     page: PageNumber = 1,
 ) -> HTMLResponse:
-    values = await _queue_values(request, staff, services, _filter(desk, speaks, mine), page)
     async with services.sessions.begin() as session:
+        values = await _queue_values(request, session, staff, _filter(desk, speaks, mine), page)
         desks = await desks_within(session, staff)
         presence = await find_presence(session, staff.account_id)
     if request.query_params.get("done") == "moved":
@@ -92,16 +85,20 @@ async def show_queue_rows(
     page: PageNumber = 1,
 ) -> HTMLResponse:
     """The rows alone, for the page that is open."""
-    values = await _queue_values(request, staff, services, _filter(desk, speaks, mine), page)
+    async with services.sessions.begin() as session:
+        values = await _queue_values(request, session, staff, _filter(desk, speaks, mine), page)
     return staff_page(request, "console/_queue.html", staff=staff, **values)
 
 
 async def _queue_values(
-    request: Request, staff: Staff, services: Services, wanted: Filter, page: int
+    request: Request, session: AsyncSession, staff: Staff, wanted: Filter, page: int
 ) -> dict[str, Any]:
-    language = staff_language(request, staff)
-    async with services.sessions.begin() as session:
-        queue, total = await list_queue(session, staff, wanted, language=language, actions=services.shelf, page=page)
+    services: Services = request.app.state.services
+    asked: dict[str, Any] = {"language": staff_language(request, staff), "actions": services.shelf}
+    queue, total = await list_queue(session, staff, wanted, page=page, **asked)
+    if total and not queue:  # it has become shorter
+        page = 1
+        queue, total = await list_queue(session, staff, wanted, **asked)
     now = services.now()
     return {"queue": queue, "total": total, "wanted": wanted, "page_number": page, "page_size": PAGE, "now": now}
 

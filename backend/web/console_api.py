@@ -20,7 +20,8 @@ from backend.conversations import check_language
 from backend.errors import Unauthorized
 from backend.figures import read_figures
 from backend.models import Desk
-from backend.operators import PAGE, Filter, list_queue, read_conversation, show_attachment
+from backend.operators import read_conversation, show_attachment
+from backend.queue_list import PAGE, Filter, list_queue
 from backend.saved_replies import fields_of
 from backend.services import Services
 from backend.web.api import ServicesHere, problems

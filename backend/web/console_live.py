@@ -15,18 +15,16 @@ from fastapi.responses import Response
 
 from backend.access import Staff, access_conversation, desks_within
 from backend.delivery import queue_key, typing_key
-from backend.errors import AppError, Unauthorized, Unavailable
-from backend.operators import count_waiting, list_versions, read_conversation, read_messages
-from backend.presence import beat
+from backend.operators import list_versions, read_conversation, read_messages
 from backend.replies import say_typing
 from backend.services import Services
 from backend.staff_sessions import find_staff
 from backend.web.api import ServicesHere
 from backend.web.local_time import in_rome
-from backend.web.pacing import Pace
 from backend.web.pages import render
 from backend.web.staff import StaffHere, own_form, staff_language, staff_token
 from backend.web.stream import streaming
+from backend.web.watching import watch
 
 router = APIRouter(prefix="/console", include_in_schema=False, dependencies=[Depends(own_form)])
 _WATCHED = 40
@@ -44,34 +42,9 @@ async def live(
     keys = [queue_key(desk_id) for desk_id in desks]
     if conversation is not None:
         keys += [str(conversation), typing_key(conversation, "person")]
-    return streaming(_events(request, services, staff_language(request, staff), keys, conversation))
-
-
-async def _events(
-    request: Request, services: Services, language: str, keys: list[str], conversation: UUID | None
-) -> AsyncIterator[str]:
-    screen, token = _Screen(services, language, conversation), staff_token(request)
-    staff = None
-    with services.hub.subscribe(*keys) as news:
-        pace = Pace(news)
-        yield "retry: 2000\n\n"
-        first = await pace.next()
-        fired: set[str] | None = (first or set()) | ({str(conversation)} if conversation else set())
-        while True:
-            try:
-                if staff is None or pace.ask_again():
-                    staff = await screen.check(token)
-                for one in await screen.update(staff, fired or set()):
-                    yield one
-            except Unavailable:  # the browser comes back by itself
-                return
-            except AppError:  # signed out, or not theirs to see any more: the page finds out by asking
-                yield event("gone", "gone")
-                return
-            fired = await pace.next()
-            if fired is None:
-                staff = None
-                yield ": still here\n\n"
+    screen, token = _Screen(services, staff_language(request, staff), conversation), staff_token(request)
+    first = {str(conversation)}
+    return streaming(watch(services, keys, first, lambda: find_staff(services.sessions, token), screen.update))
 
 
 class _Screen:
@@ -82,29 +55,18 @@ class _Screen:
         self.shown: dict[str, str] = {}
         self.versions: dict[int, tuple[Any, ...]] = {}
 
-    async def check(self, token: str) -> Staff:
-        """Who is signed in here, and that their browser is still there. Raises Unauthorized, Unavailable."""
-        staff = await find_staff(self.services.sessions, token)
-        if staff is None:
-            raise Unauthorized
-        async with self.services.sessions.begin() as session:
-            await beat(session, staff)
-        return staff
-
-    async def update(self, staff: Staff, fired: set[str]) -> list[str]:
+    async def update(self, staff: Staff, fired: set[str]) -> AsyncIterator[str]:
         """Raises Forbidden, NotFound, Unavailable."""
-        out = []
         if "queue" in fired:
-            async with self.services.sessions.begin() as session:
-                waiting, newest = await count_waiting(session, staff)
-            out.append(event("queue", json.dumps({"waiting": waiting, "newest": newest})))
+            waiting, newest = await self.services.queue_counts.read(staff)
+            yield event("queue", json.dumps({"waiting": waiting, "newest": newest}))
         if self.conversation is None:
-            return out
+            return
         if str(self.conversation) in fired:
-            out += await self._conversation(staff, self.conversation)
+            for one in await self._conversation(staff, self.conversation):
+                yield one
         if typing_key(self.conversation, "person") in fired:
-            out.append(event("typing", "person"))
-        return out
+            yield event("typing", "person")
 
     async def _conversation(self, staff: Staff, conversation_id: UUID) -> list[str]:
         words: dict[str, Any] = {"language": self.language, "actions": self.services.shelf}

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from backend.console_feed import Standing
 from backend.figures import Group, Numbers
 from backend.operators import ReadConversation, ReadMessage
 from backend.replies import LONGEST_REPLY
@@ -253,10 +252,6 @@ def message_view(message: ReadMessage, conversation_id: UUID) -> ConsoleMessage:
 
 
 _SAME = set(ConsoleMessage.model_fields) - {"delivery", "attachments"}
-
-
-def state_view(standing: Standing) -> StateView:
-    return StateView.model_validate(standing)
 
 
 def conversation_view(read: ReadConversation, colleagues: list[Any]) -> ConversationView:

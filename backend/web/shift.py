@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from backend import presence
 from backend.access import Staff
 from backend.errors import AppError
-from backend.operators import Filter, Listed, list_queue
+from backend.queue_list import Filter, Listed, list_queue
 from backend.services import Services
 from backend.web.admin_page import Change, Field, attempt
 from backend.web.staff import StaffHere, own_form, problem_page, staff_language, staff_page

@@ -21,8 +21,8 @@ from backend.chat import Sent, receive
 from backend.conversations import open_conversation
 from backend.errors import AppError, InvalidRequest, NotFound
 from backend.models import Conversation, Desk, Handover, Message, OpeningPeriod, Presence
-from backend.operators import Filter, list_queue
 from backend.organisations import DeskInUse, delete_desk
+from backend.queue_list import Filter, list_queue
 from backend.replies import Written
 from backend.services import Services
 from backend.staff_sessions import find_staff
