@@ -3,10 +3,8 @@
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -25,6 +23,7 @@ from backend.services import Services
 from backend.web.admin_page import Field, PageNumber, RowId, attempt
 from backend.web.api import ServicesHere
 from backend.web.attachments import served
+from backend.web.local_time import ROME, local_moment
 from backend.web.pages import render
 from backend.web.staff import StaffHere, own_form, problem_page, staff_language, staff_page
 from bot.phrases import SOURCE, SPOKEN, say
@@ -138,7 +137,7 @@ async def conversation_page(
         "preview": preview,
         "can_translate": conversation.language == SOURCE or services.translator.can(SOURCE, conversation.language),
         "entry_title": _title(services, (draft or {}).get("entry", "")),
-        "tomorrow": services.now().astimezone(ZoneInfo("Europe/Rome")),
+        "tomorrow": services.now().astimezone(ROME),
     }
     if problem is not None:
         return problem_page(request, "console/conversation.html", problem, staff=staff, **values)
@@ -157,13 +156,20 @@ async def show_conversation(request: Request, conversation_id: UUID, staff: Staf
 
 
 async def _changed(
-    request: Request, staff: Staff, conversation_id: UUID, change: Callable[[AsyncSession, Staff], Awaitable[object]]
+    request: Request,
+    staff: Staff,
+    conversation_id: UUID,
+    change: Callable[[AsyncSession, Staff], Awaitable[object]],
+    *,
+    then: str = "",
+    draft: dict[str, str] | None = None,
 ) -> Response:
-    """Makes the change and leads back, or shows the conversation with what is in the way."""
+    """Makes the change and leads to the page that is named, else back to the conversation; shows the conversation with
+    what is in the way."""
     problem = await attempt(request, staff, change)
     if problem is not None:
-        return await conversation_page(request, staff, conversation_id, problem=problem)
-    return RedirectResponse(f"/console/conversations/{conversation_id}", status_code=303)
+        return await conversation_page(request, staff, conversation_id, problem=problem, draft=draft)
+    return RedirectResponse(then or f"/console/conversations/{conversation_id}", status_code=303)
 
 
 @router.post("/conversations/{conversation_id}/claim")
@@ -217,10 +223,7 @@ async def transfer(
         else:
             raise InvalidRequest
 
-    problem = await attempt(request, staff, change)
-    if problem is not None:
-        return await conversation_page(request, staff, conversation_id, problem=problem)
-    return RedirectResponse("/console?done=moved", status_code=303)
+    return await _changed(request, staff, conversation_id, change, then="/console?done=moved")
 
 
 def _account(raw: str) -> UUID:
@@ -245,20 +248,8 @@ async def promise(
     async def change(session: AsyncSession, by: Staff) -> None:
         await handover.promise_at(session, by, conversation_id, local_moment(at), services.now())
 
-    if back == "shift":
-        problem = await attempt(request, staff, change)
-        if problem is None:
-            return RedirectResponse("/console/shift", status_code=303)
-        return await conversation_page(request, staff, conversation_id, problem=problem)
-    return await _changed(request, staff, conversation_id, change)
-
-
-def local_moment(raw: str) -> datetime:
-    """`2026-11-24T10:00` on the clocks of Ivrea. Raises InvalidRequest."""
-    try:
-        return datetime.strptime(raw, "%Y-%m-%dT%H:%M").replace(tzinfo=ZoneInfo("Europe/Rome"))
-    except ValueError as error:
-        raise InvalidRequest from error
+    then = "/console/shift" if back == "shift" else ""
+    return await _changed(request, staff, conversation_id, change, then=then)
 
 
 # ---- answering ----
@@ -332,10 +323,8 @@ async def send_reply(
         if then == "resolve":
             await handover.resolve(session, by, conversation_id)
 
-    problem = await attempt(request, staff, change)
-    if problem is not None:
-        return await conversation_page(request, staff, conversation_id, problem=problem, draft=drafted)
-    return RedirectResponse(f"/console/conversations/{conversation_id}#last", status_code=303)
+    end = f"/console/conversations/{conversation_id}#last"
+    return await _changed(request, staff, conversation_id, change, then=end, draft=drafted)
 
 
 @router.get("/entries")

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_skeleton
 
+from backend.errors import InvalidRequest
 from bot.phrases import locale
 
 ROME = ZoneInfo("Europe/Rome")
@@ -14,6 +15,14 @@ ROME = ZoneInfo("Europe/Rome")
 def in_rome(language: str, at: datetime) -> str:
     """Day and minute; `at` with its zone."""
     return _in_rome(language, at.astimezone(ROME).replace(second=0, microsecond=0))
+
+
+def local_moment(raw: str) -> datetime:
+    """`2026-11-24T10:00`, as a browser's own field gives it, on the clocks of Ivrea. Raises InvalidRequest."""
+    try:
+        return datetime.strptime(raw, "%Y-%m-%dT%H:%M").replace(tzinfo=ROME)
+    except ValueError as error:
+        raise InvalidRequest from error
 
 
 @lru_cache(maxsize=4096)

@@ -444,6 +444,7 @@ async def test_with_a_colleague_on_duty_the_queue_is_theirs(office: Office) -> N
         await office.do(partial(presence.begin_shift, staff=one))
     await (await office.person()).waits()
     await office.do(lambda session: presence.end_shift(session, operator, datetime.now(UTC)))
+    assert not (await office.do(lambda session: presence.find_presence(session, operator.account_id))).on_duty
 
 
 # ---- the database keeps the rules ----

@@ -77,12 +77,15 @@ async def test_a_mail_server_that_is_away_stops_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await office.operator()
+    tried = []
 
-    async def refuse(*_: object, **__: object) -> None:
+    async def refuse(_: object, to: str, *__: object, **___: object) -> None:
+        tried.append(to)
         raise MailNotSent
 
     monkeypatch.setattr(queue_mail, "send_mail", refuse)
     await queue_mail.alert_desks(mailing, {office.desk: 1})
+    assert tried
 
 
 class Fake:
