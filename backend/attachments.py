@@ -18,8 +18,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.conversations import Access, StoredMessage, access_conversation, notify, token_hash
-from backend.db import Sessions, retried
+from backend.conversations import Access, StoredMessage, access_conversation, token_hash
+from backend.db import Sessions, notify, retried
 from backend.errors import AppError, NotFound
 from backend.models import Attachment, Conversation, Message
 from bot.phrases import say

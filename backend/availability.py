@@ -6,21 +6,23 @@ an hour after the desk opens. Its minutes before and after may lie outside the h
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from itertools import chain
 from typing import NamedTuple, overload
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 from backend.calendars import Hours
 
 STEP = 15 * 60
 """Seconds between two times on the grid."""
-_AROUND = timedelta(days=2)
-"""Loaded before and after, so that no opening on the edge is cut and the grid begins where the desk opens."""
 Span = tuple[int, int]
 """From and until; the end does not belong to it."""
+Seconds = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ class FreeTime(NamedTuple):
 class FreeTimes(Sequence[FreeTime]):
     """In order. A season of several desks has many thousands: each is made when somebody looks at it."""
 
-    def __init__(self, starts: list[int], places: Mapping[int, int], length: int) -> None:
-        self._starts, self._places, self._length = starts, places, length
+    def __init__(self, places: Mapping[int, int], length: int) -> None:
+        self._starts, self._places, self._length = sorted(places), places, length
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -129,48 +131,43 @@ def free_times(
     earliest, beyond = rules.bookable(hours.zone, now)
     first, last = _up(max(start, earliest)), _up(min(until, beyond)) - 1
     if first > last:
-        return FreeTimes([], {}, 0)
-    opened = merged(_seconds(hours, start, until))
-    fresh: Counter[int] = Counter()
-    begun: Counter[int] = Counter()
-    for worker in workers:
-        own = _own(opened, worker, start, until)
-        fresh.update(chain.from_iterable(_starts(worker, own, rules, first, last)))
-        begun.update(dict(_sessions(worker, own, rules, first, last)))
-    places: Mapping[int, int] = fresh
+        return FreeTimes({}, 0)
+    asked = _Asked(rules, _opened(hours, start, until), start, until, first, last)
+    places = asked.count(workers)
     if rules.capacity > 1:
-        every = fresh.keys() | begun.keys()
-        places = {at: fresh[at] * rules.capacity + begun[at] for at in every}
+        begun: Counter[int] = Counter()
+        for worker in workers:
+            begun.update(asked.sessions(worker))
+        places = {at: places.get(at, 0) * rules.capacity + begun[at] for at in places.keys() | begun.keys()}
     if interpreters is not None:
-        helped: Counter[int] = Counter()
-        for worker in interpreters:
-            own = _own(opened, worker, start, until)
-            helped.update(chain.from_iterable(_starts(worker, own, rules, first, last)))
+        helped = asked.count(interpreters)
         places = {at: min(places[at], helped[at]) for at in places.keys() & helped.keys()}
-    return FreeTimes(sorted(places), places, rules.minutes * 60)
+    return FreeTimes(places, rules.minutes * 60)
 
 
 def who_is_free(
     hours: Hours, rules: Rules, workers: Sequence[Worker], *, now: datetime, start: datetime
 ) -> tuple[int, ...]:
     """For a visit that begins at this moment."""
-    until = start + timedelta(seconds=1)
-    return tuple(
-        worker.id for worker in workers if free_times(hours, rules, [worker], now=now, start=start, until=until)
-    )
+    at, (earliest, beyond) = _up(start), rules.bookable(hours.zone, now)
+    if not _up(earliest) <= at < _up(beyond):
+        return ()
+    asked = _Asked(rules, _opened(hours, start, start), start, start, at, at)
+    return tuple(worker.id for worker in workers if asked.free(worker).any() or asked.sessions(worker))
 
 
 def opened_at(hours: Hours, start: datetime) -> Span | None:
     """The opening this moment lies in."""
     at = _up(start)
-    spans = merged(_seconds(hours, start, start))
-    return next(((opens, closes) for opens, closes in spans if opens <= at < closes), None)
+    return next(((opens, closes) for opens, closes in _opened(hours, start, start) if opens <= at < closes), None)
 
 
-def merged(spans: Sequence[Span]) -> list[Span]:
-    """In order and apart; what touches or overlaps is one."""
+def _opened(hours: Hours, start: datetime, until: datetime) -> list[Span]:
+    """Of whole local days, so that the grid begins where the desk opens; in order and apart: what touches is one."""
+    first, last = (moment.astimezone(hours.zone).date() for moment in (start, until))
     found: list[Span] = []
-    for opens, closes in sorted(spans):
+    for begins, ends in hours.openings(first, last):
+        opens, closes = int(begins.timestamp()), int(ends.timestamp())
         if found and opens <= found[-1][1]:
             found[-1] = (found[-1][0], max(found[-1][1], closes))
         else:
@@ -178,64 +175,78 @@ def merged(spans: Sequence[Span]) -> list[Span]:
     return found
 
 
-def _seconds(hours: Hours, start: datetime, until: datetime) -> list[Span]:
-    spans = hours.intervals(start - _AROUND, until + _AROUND)
-    return [(int(opens.timestamp()), int(closes.timestamp())) for opens, closes in spans]
-
-
 def _up(moment: datetime) -> int:
     """The first whole second that is not before it."""
     return -int(-moment.timestamp() // 1)
 
 
-def _own(opened: Sequence[Span], worker: Worker, start: datetime, until: datetime) -> list[tuple[int, int, int]]:
-    """Where the grid begins, from and until: the desk is open and this one is there."""
-    if worker.hours is None:
-        return [(opens, opens, closes) for opens, closes in opened]
-    there, position = merged(_seconds(worker.hours, start, until)), 0
-    found = []
-    for opens, closes in opened:
-        while position < len(there) and there[position][1] <= opens:
-            position += 1
-        index = position
-        while index < len(there) and there[index][0] < closes:
-            found.append((opens, max(opens, there[index][0]), min(closes, there[index][1])))
-            index += 1
-    return found
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Visits that begin from the first to the last of these seconds, both included."""
+
+    rules: Rules
+    opened: Sequence[Span]
+    start: datetime
+    until: datetime
+    first: int
+    last: int
+    grid: Seconds = field(init=False)
+    """When a visit may begin if nothing is taken; in order."""
+
+    def __post_init__(self) -> None:
+        found, length = [np.empty(0, np.int64)], self.rules.minutes * 60
+        for opens, closes in self.opened:
+            at = max(opens, self.first)
+            found.append(np.arange(at + (opens - at) % STEP, min(closes - length, self.last) + 1, STEP))
+        object.__setattr__(self, "grid", np.concatenate(found))
+
+    def count(self, workers: Sequence[Worker]) -> dict[int, int]:
+        """How many of them are free, for each moment at which somebody is; in order."""
+        free = np.zeros(len(self.grid), np.int64)
+        for worker in workers:
+            free += self.free(worker)
+        some = free > 0
+        return dict(zip(self.grid[some].tolist(), free[some].tolist(), strict=True))
+
+    def free(self, worker: Worker) -> NDArray[np.bool_]:
+        """For each moment of the grid: whether a visit to this one alone, or the first of a workshop, may begin."""
+        rules = self.rules
+        # A visit that begins strictly between these would touch what is taken.
+        margin, before = (rules.minutes + rules.buffer_after) * 60 - 1, rules.buffer_before * 60
+        begins, ends = _columns([*worker.busy, *((one.start, one.until) for one in worker.places)])
+        taken = _covered(self.grid, begins - margin, ends + before)
+        if worker.hours is None:
+            return ~taken
+        opens, closes = _columns(_opened(worker.hours, self.start, self.until))
+        there = _covered(self.grid, opens, np.maximum(opens, closes - rules.minutes * 60 + 1))
+        return there & ~taken
+
+    def sessions(self, worker: Worker) -> dict[int, int]:
+        """Workshops that somebody comes to already and that have places left, and how many."""
+        rules, found = self.rules, dict[int, int]()
+        for session, number in Counter(place.session for place in worker.places).items():
+            ends = session + rules.minutes * 60
+            begins, until = session - rules.buffer_before * 60, ends + rules.buffer_after * 60
+            others = chain(worker.busy, ((one.start, one.until) for one in worker.places if one.session != session))
+            alone = all(over <= begins or until <= start for start, over in others)
+            asked = number < rules.capacity and self.first <= session <= self.last
+            if asked and alone and self._within(session, ends, worker.hours):
+                found[session] = rules.capacity - number
+        return found
+
+    def _within(self, start: int, end: int, hours: Hours | None) -> bool:
+        own = self.opened if hours is None else _opened(hours, self.start, self.until)
+        return all(any(opens <= start and end <= closes for opens, closes in spans) for spans in (self.opened, own))
 
 
-def _starts(
-    worker: Worker, spans: Sequence[tuple[int, int, int]], rules: Rules, first: int, last: int
-) -> Iterator[range]:
-    """When a visit to this one alone, or the first of a workshop, may begin; in order."""
-    length, after, before = rules.minutes * 60, rules.buffer_after * 60, rules.buffer_before * 60
-    # A visit that begins strictly between these would touch what is taken.
-    margin = length + after - 1
-    taken = merged([(one[0] - margin, one[1] + before) for one in chain(worker.busy, worker.places)])
-    position, number = 0, len(taken)
-    for origin, opens, closes in spans:
-        at, limit = max(opens, first), min(closes - length, last)
-        while position < number and taken[position][1] <= at:
-            position += 1
-        index = position
-        while index < number and taken[index][0] <= limit:
-            if at < taken[index][0]:
-                yield range(at + (origin - at) % STEP, taken[index][0], STEP)
-            at = max(at, taken[index][1])
-            index += 1
-        if at <= limit:
-            yield range(at + (origin - at) % STEP, limit + 1, STEP)
+def _columns(spans: Sequence[Span]) -> tuple[Seconds, Seconds]:
+    table = np.fromiter(chain.from_iterable(spans), np.int64, 2 * len(spans)).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
 
 
-def _sessions(
-    worker: Worker, spans: Sequence[tuple[int, int, int]], rules: Rules, first: int, last: int
-) -> Iterator[tuple[int, int]]:
-    """Workshops that somebody comes to already and that have places left, and how many."""
-    length = rules.minutes * 60
-    for session, number in Counter(place.session for place in worker.places).items():
-        begins, ends = session - rules.buffer_before * 60, session + length + rules.buffer_after * 60
-        within = any(opens <= session and session + length <= closes for _, opens, closes in spans)
-        others = chain(worker.busy, ((one.start, one.until) for one in worker.places if one.session != session))
-        alone = all(until <= begins or ends <= start for start, until in others)
-        if number < rules.capacity and first <= session <= last and within and alone:
-            yield session, rules.capacity - number
+def _covered(grid: Seconds, begins: Seconds, ends: Seconds) -> NDArray[np.bool_]:
+    """Which moments lie in one of these spans: where more have begun than ended."""
+    edges = len(grid) + 1
+    begun = np.bincount(np.searchsorted(grid, begins), minlength=edges)
+    over = np.bincount(np.searchsorted(grid, ends), minlength=edges)
+    return np.cumsum(begun - over)[:-1] > 0

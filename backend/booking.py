@@ -6,35 +6,33 @@ constraint stands behind all of it.
 """
 
 import random
-import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, Integer, Uuid, bindparam, insert, select, text, update
-from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy import ARRAY, Integer, Uuid, bindparam, exists, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from backend import offers
+from backend.access import Staff
 from backend.availability import FreeTime, FreeTimes
 from backend.db import Sessions, retried
-from backend.diary import ALTERNATIVES, Choice, Diary, HoursUnknown, Kind, load_diary, nearby
+from backend.diary import ALTERNATIVES, Choice, Diary, HoursUnknown, Kind, load_diary
 from backend.errors import AppError, Conflict, NotFound
-from backend.models import Appointment, Conversation
+from backend.models import Appointment, Conversation, WaitingPlace
+from backend.taking import count_visits, lock_resources, new_code, reminders_of, times_of
 from backend.tokens import new_token, secret_hash
 from backend.visits import COLUMNS, By, Visit, lock_visit, visit_of
 
 T = TypeVar("T")
 HOLD = timedelta(minutes=10)
 LONGEST_NAME = 60
-_CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Without those that are taken for another when read aloud or by hand."""
-_CODE_LENGTH = 5
 _TRIES = 12
-_LOCK_CLASS = 0x454C5041
-"""Of the advisory locks of resources; the second number is the resource's id."""
+_DAY, _WEEK = timedelta(days=1), timedelta(days=8)
+"""Around a time that is taken, for other ones."""
 _CHANGEABLE = ("pending", "confirmed")
 
 
@@ -70,10 +68,6 @@ class AppointmentOver(Conflict):
 class WrongName(AppError):
     status = 422
     code = "appointment_name"
-
-
-class _Lost(Exception):
-    """Somebody else was quicker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +136,15 @@ async def confirm(sessions: Sessions, appointment_id: UUID, by: By, name: str, n
                 raise AppointmentOver
             if found.status != "held" or found.hold_expires <= now:
                 raise HoldExpired
-            return await _change(session, appointment_id, **values)
+            await offers.accepted(session, found.id)
+            return await _change(session, appointment_id, **values, **reminders_of(found.starts, now))
 
     return await retried(work)
 
 
 async def book(sessions: Sessions, wish: Wish, name: str, now: datetime) -> Booked:
     """Holds and confirms in one. Raises as those two."""
-    values = {"status": "confirmed", "name": clean_name(name)}
+    values = {"status": "confirmed", "name": clean_name(name), **reminders_of(wish.start, now)}
     return await _again(lambda: _take(sessions, wish, now, values))
 
 
@@ -157,10 +152,11 @@ async def move(
     sessions: Sessions, appointment_id: UUID, by: By, start: datetime, now: datetime, *, end: datetime | None = None
 ) -> Visit:
     """To another time at the same desk; the code and the token stay. Raises Unauthorized, Forbidden, NotFound,
-    AppointmentOver, what `Diary.check_start` raises, SlotTaken, Unavailable."""
+    AppointmentOver, what `Diary.check_start` raises, TooManyThisWeek, SlotTaken, Unavailable."""
 
-    async def work() -> Visit:
+    async def work() -> Visit | SlotTaken | None:
         async with sessions.begin() as session:
+            await _lock_person(session, appointment_id)
             found = await lock_visit(session, appointment_id, by)
             if found.status not in _CHANGEABLE or found.starts <= now:
                 raise AppointmentOver
@@ -168,20 +164,29 @@ async def move(
                 raise NotFound
             if found.starts == start and end in (None, found.ends):
                 return found
+            if not isinstance(by, Staff):
+                await _check_week(session, found, start, now)
             helped = found.interpreter_id is not None
             wish = Wish(found.desk_id, found.kind_id, start, found.language, interpreter=helped, end=end)
             diary, free = await _look(session, wish, now, ignoring=found.id)
+            if free is None:
+                return await _taken(session, diary, wish, now, ignoring=found.id)
             own = found.resource_id if found.resource_id in free.workers else None
             place = await _lock_and_recheck(session, diary, free, now, ignoring=found.id, own=own, also=found)
-            values = _times(diary, start) | place
-            return await _change(session, found.id, **values, sequence=Appointment.sequence + 1)
+            if place is None:
+                return None
+            values = times_of(diary.kind.rules, start) | place | reminders_of(start, now)
+            values |= {"comes": None, "late_minutes": None, "sequence": Appointment.sequence + 1}
+            moved = await _change(session, found.id, **values)
+            await offers.offer_freed(session, found, now)
+            return moved
 
     return await _again(lambda: retried(work))
 
 
 async def cancel(sessions: Sessions, appointment_id: UUID, by: By, now: datetime) -> Visit:
-    """Its time is free for others. Twice is as good as once. Raises Unauthorized, Forbidden, NotFound, AppointmentOver,
-    Unavailable."""
+    """Its time is offered to whoever waits for one, else free for all. Twice is as good as once. Raises Unauthorized,
+    Forbidden, NotFound, AppointmentOver, Unavailable."""
 
     async def work() -> Visit:
         async with sessions.begin() as session:
@@ -191,14 +196,18 @@ async def cancel(sessions: Sessions, appointment_id: UUID, by: By, now: datetime
             if found.status not in ("held", *_CHANGEABLE) or found.starts <= now:
                 raise AppointmentOver
             values = {"status": "cancelled", "sequence": Appointment.sequence + 1}
-            return await _change(session, appointment_id, **values)
+            gone = await _change(session, appointment_id, **values)
+            await offers.offer_freed(session, found, now)
+            return gone
 
     return await retried(work)
 
 
 async def expire_holds(session: AsyncSession, now: datetime) -> int:
-    """Clears away what nobody confirmed; returns how many. Nothing depends on it: what ran out takes no time anyhow."""
-    over = (Appointment.status == "held", Appointment.hold_expires <= now)
+    """Clears away what nobody confirmed; returns how many. Nothing depends on it: what ran out takes no time anyhow.
+    What was offered to somebody who waits is passed on instead (`waiting_list.pass_on_expired`)."""
+    offered = exists().where(WaitingPlace.offer_id == Appointment.id)
+    over = (Appointment.status == "held", Appointment.hold_expires <= now, ~offered)
     found = await session.execute(update(Appointment).where(*over).values(status="cancelled").returning(Appointment.id))
     return len(found.all())
 
@@ -214,16 +223,20 @@ def clean_name(typed: str) -> str:
 # --- how ---
 
 
-async def _again(work: Callable[[], Awaitable[T]]) -> T:
-    """Until nobody was quicker: each try sees what the others have taken meanwhile, and ends when nothing is left."""
+async def _again(work: Callable[[], Awaitable[T | SlotTaken | None]]) -> T:
+    """Until nobody was quicker (None): each try sees what the others have taken meanwhile, and ends when nothing is
+    left. A plain no is returned and not raised: psycopg forgets its prepared statements with every ROLLBACK."""
     for _ in range(_TRIES):
         try:
-            return await work()
-        except _Lost:
-            continue
+            found = await work()
         except IntegrityError as error:
             if not _was_quicker(error):
                 raise
+            continue
+        if isinstance(found, SlotTaken):
+            raise found
+        if found is not None:
+            return found
     raise SlotTaken(alternatives=[])
 
 
@@ -233,87 +246,83 @@ def _was_quicker(error: IntegrityError) -> bool:
     return getattr(error.orig, "sqlstate", None) == "23P01" or constraint == "uq_appointments_code"
 
 
-async def _take(sessions: Sessions, wish: Wish, now: datetime, values: dict[str, Any]) -> Booked:
+async def _take(sessions: Sessions, wish: Wish, now: datetime, values: dict[str, Any]) -> Booked | SlotTaken | None:
     token = new_token()
 
-    async def work() -> Booked:
+    async def work() -> Booked | SlotTaken | None:
         async with sessions.begin() as session:
             if wish.conversation_id is not None:
-                await _check_limit(session, wish, now)
+                await _check_limit(session, wish, wish.conversation_id, now)
             diary, free = await _look(session, wish, now)
+            if free is None:
+                return await _taken(session, diary, wish, now)
             place = await _lock_and_recheck(session, diary, free, now)
+            if place is None:
+                return None
             made = uuid4()
-            row = values | place | _times(diary, wish.start)
+            row = values | place | times_of(diary.kind.rules, wish.start)
             row |= {"id": made, "desk_id": wish.desk_id, "kind_id": wish.kind_id, "language": wish.language}
             row |= {"conversation_id": wish.conversation_id, "demo": diary.kind.demo, "token_hash": secret_hash(token)}
             row |= {"entry_id": wish.entry_id}
-            row |= {"code": _new_code(), "uid": f"{made}@elp"}
+            row |= {"code": new_code(), "uid": f"{made}@elp"}
             stored = (await session.execute(insert(Appointment).values(row).returning(*COLUMNS))).one()
             return Booked(visit_of(stored), token)
 
     return await retried(work)
 
 
-def _new_code() -> str:
-    return "".join(secrets.choice(_CODE_LETTERS) for _ in range(_CODE_LENGTH))
-
-
-def _times(diary: Diary, start: datetime) -> dict[str, Any]:
-    rules = diary.kind.rules
-    ends = start + timedelta(minutes=rules.minutes)
-    return {"starts": start, "ends": ends, "blocked": Range(*rules.blocked(start))}
-
-
-async def _check_limit(session: AsyncSession, wish: Wish, now: datetime) -> None:
+async def _check_limit(session: AsyncSession, wish: Wish, whose: UUID, now: datetime) -> None:
     """One after the other, so that two tabs do not pass together. Raises NotFound, TooManyAppointments,
     TooManyThisWeek."""
-    own = select(Conversation.id).where(Conversation.id == wish.conversation_id).with_for_update(key_share=True)
+    own = select(Conversation.id).where(Conversation.id == whose).with_for_update(key_share=True)
     if (await session.execute(own)).one_or_none() is None:
         raise NotFound
-    row = (
-        await session.execute(
-            _LIMITS, {"desk": wish.desk_id, "conversation": wish.conversation_id, "now": now, "start": wish.start}
-        )
-    ).one_or_none()
-    if row is None:
-        raise NotFound
-    if row.coming >= row.most_visits:
-        raise TooManyAppointments(most=row.most_visits)
-    if row.most_each_week is not None and row.that_week >= row.most_each_week:
-        raise TooManyThisWeek(most=row.most_each_week)
+    count = await count_visits(session, wish.desk_id, whose, wish.start, now)
+    if count.full:
+        raise TooManyAppointments(most=count.most)
+    if count.full_that_week:
+        raise TooManyThisWeek(most=count.most_that_week)
 
 
-# A week is one of the desk's own calendar.
-_LIMITS = text(
-    """
-    SELECT d.most_visits, d.most_each_week, count(a.id) FILTER (WHERE a.ends > :now) AS coming,
-        count(a.id) FILTER (WHERE date_trunc('week', a.starts AT TIME ZONE d.zone)
-            = date_trunc('week', CAST(:start AS timestamptz) AT TIME ZONE d.zone)) AS that_week
-    FROM desks d LEFT JOIN appointments a ON a.desk_id = d.id AND a.conversation_id = :conversation
-        AND (a.status IN ('pending', 'confirmed', 'arrived', 'done') OR a.status = 'held' AND a.hold_expires > :now)
-    WHERE d.id = :desk GROUP BY d.id
-    """
-)
+async def _lock_person(session: AsyncSession, appointment_id: UUID) -> None:
+    """Before the visit itself, in the order in which it is erased."""
+    whose = select(Appointment.conversation_id).where(Appointment.id == appointment_id).scalar_subquery()
+    await session.execute(select(Conversation.id).where(Conversation.id == whose).with_for_update(key_share=True))
+
+
+async def _check_week(session: AsyncSession, visit: Visit, start: datetime, now: datetime) -> None:
+    """The visit itself does not count. Raises TooManyThisWeek."""
+    if visit.conversation_id is None or visit.desk_id is None:
+        return
+    count = await count_visits(session, visit.desk_id, visit.conversation_id, start, now, ignoring=visit.id)
+    if count.full_that_week:
+        raise TooManyThisWeek(most=count.most_that_week)
 
 
 async def _look(
     session: AsyncSession, wish: Wish, now: datetime, *, ignoring: UUID | None = None
-) -> tuple[Diary, Choice]:
-    """Who is free. Raises SlotTaken with alternatives when nobody is."""
-    start, until = nearby(wish.start)
+) -> tuple[Diary, Choice | None]:
+    """Who is free, in the diary of the days around; None: nobody."""
+    start, until = wish.start - _DAY, wish.start + _DAY
     diary = await load_diary(session, wish.desk_id, wish.kind_id, start, until, now=now, ignoring=ignoring)
     diary.check_start(wish.start, now, end=wish.end)
     diary.check_language(wish.language, interpreter=wish.interpreter)
+    return diary, diary.who_is_free(wish.start, now, language=wish.language, interpreter=wish.interpreter)
+
+
+async def _taken(
+    session: AsyncSession, diary: Diary, wish: Wish, now: datetime, *, ignoring: UUID | None = None
+) -> SlotTaken:
+    """With the nearest other times: in the days around, else in the week, else whenever."""
     asked: dict[str, Any] = {"language": wish.language, "interpreter": wish.interpreter}
-    free = diary.who_is_free(wish.start, now, **asked)
-    if free is not None:
-        return diary, free
     others = diary.times(now, **asked).nearest(wish.start, ALTERNATIVES)
-    if len(others) < ALTERNATIVES:
-        beyond = diary.kind.rules.bookable(diary.hours.zone, now)[1]
-        whole = await load_diary(session, wish.desk_id, wish.kind_id, now, beyond, now=now, ignoring=ignoring)
-        others = whole.times(now, **asked).nearest(wish.start, ALTERNATIVES)
-    raise SlotTaken(alternatives=others)
+    beyond = diary.kind.rules.bookable(diary.hours.zone, now)[1]
+    for start, until in ((wish.start - _WEEK, wish.start + _WEEK), (now, beyond)):
+        if len(others) == ALTERNATIVES:
+            break
+        wider = await load_diary(session, wish.desk_id, wish.kind_id, start, until, now=now, ignoring=ignoring)
+        others = wider.times(now, **asked).nearest(wish.start, ALTERNATIVES)
+    return SlotTaken(alternatives=others)
 
 
 async def _lock_and_recheck(
@@ -325,26 +334,22 @@ async def _lock_and_recheck(
     ignoring: UUID | None = None,
     own: int | None = None,
     also: Visit | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Whoever serves, with their locks held; chosen by lot, so that not everybody waits for the same one. `also`: a
-    visit that leaves its place. Raises _Lost."""
+    visit that leaves its place. None: somebody else was quicker."""
     resource = own or random.choice(free.workers)  # noqa: S311 - nothing secret
     interpreter = random.choice(free.interpreters) if free.interpreters else None  # noqa: S311
     left = (also.resource_id, also.interpreter_id) if also else ()
-    await _lock(session, sorted({one for one in (resource, interpreter, *left) if one is not None}))
+    await lock_resources(session, {one for one in (resource, interpreter, *left) if one is not None})
     taken = await _taken_seats(session, diary, free.start, (resource, interpreter), now, ignoring)
+    if taken is None:
+        return None
     seat = None
     if diary.kind.rules.capacity > 1:
         seat = next((one for one in range(diary.kind.rules.capacity) if one not in taken), None)
         if seat is None:
-            raise _Lost
+            return None
     return {"resource_id": resource, "interpreter_id": interpreter, "seat": seat}
-
-
-async def _lock(session: AsyncSession, resources: Sequence[int]) -> None:
-    """Until the transaction ends; always in the order of their numbers, so that nobody waits in a circle."""
-    calls = ", ".join(f"pg_advisory_xact_lock({_LOCK_CLASS}, {int(one)})" for one in resources)
-    await session.execute(text(f"SELECT {calls}"))
 
 
 # Holds that ran out are cleared away in the same statement, or the constraint would still count them.
@@ -372,8 +377,8 @@ async def _taken_seats(
     helpers: tuple[int, int | None],
     now: datetime,
     ignoring: UUID | None,
-) -> set[int]:
-    """Of the same workshop; anything else that touches it makes it _Lost."""
+) -> set[int] | None:
+    """Of the same workshop; None when anything else touches it."""
     begins, ends = diary.kind.rules.blocked(start)
     ids = [one for one in helpers if one is not None]
     values = {"ids": ids, "from": begins, "until": ends, "now": now, "ignoring": ignoring}
@@ -381,7 +386,7 @@ async def _taken_seats(
     for row in await session.execute(_RECHECK, values):
         same = (row.resource_id, row.kind_id, row.starts) == (helpers[0], diary.kind.id, start)
         if not same or row.seat is None or row.interpreting:
-            raise _Lost
+            return None
         seats.add(row.seat)
     return seats
 

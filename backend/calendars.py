@@ -3,14 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 import holidays
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
-
-from backend.models import Desk, DeskDay, OpeningPeriod
 
 Span = tuple[time, time]
 """Opens and closes, local time."""
@@ -29,6 +27,13 @@ class Hours:
     """Days that differ; None: closed."""
     country: str = ""
     """Whose public holidays it keeps; empty: none."""
+    _weekdays: tuple[list[Span], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        weekdays: tuple[list[Span], ...] = ([], [], [], [], [], [], [])
+        for weekday, opens, closes in sorted(self.week):
+            weekdays[weekday].append((opens, closes))
+        object.__setattr__(self, "_weekdays", weekdays)
 
     @property
     def known(self) -> bool:
@@ -39,36 +44,39 @@ class Hours:
         today = moment.astimezone(self.zone).date()
         return bool(self.week) or any(span and day >= today for day, span in self.days.items())
 
-    def spans(self, day: date) -> list[Span]:
+    def spans(self, day: date) -> Sequence[Span]:
         """Of one local day, in order. A day of its own counts before holidays, and holidays before the week."""
         if day in self.days:
             span = self.days[day]
             return [] if span is None else [span]
         if self.country and day in public_holidays(self.country, day.year):
             return []
-        return sorted((opens, closes) for weekday, opens, closes in self.week if weekday == day.weekday())
+        return self._weekdays[day.weekday()]
 
-    def intervals(self, start: datetime, until: datetime) -> Iterator[Interval]:
-        """When it is open between two moments, in order and apart. A time that the clock skips in March is the moment
-        of the change; one that comes twice in October is meant the first time."""
-        start, until = start.astimezone(UTC), until.astimezone(UTC)
-        day = start.astimezone(self.zone).date()
-        while True:
+    def openings(self, first: date, last: date) -> Iterator[Interval]:
+        """Of these local days and those between them, in order and apart. A time that the clock skips in March is the
+        moment of the change; one that comes twice in October is meant the first time."""
+        for number in range((last - first).days + 1):
+            day = first + timedelta(days=number)
             for opens, closes in self.spans(day):
-                begins = max(_instant(day, opens, self.zone), start)
-                ends = min(_instant(day, closes, self.zone), until)
+                begins, ends = _instant(day, opens, self.zone), _instant(day, closes, self.zone)
                 if begins < ends:
                     yield begins, ends
-            day += timedelta(days=1)
-            if _instant(day, time.min, self.zone) >= until:
-                return
+
+    def intervals(self, start: datetime, until: datetime) -> Iterator[Interval]:
+        """When it is open between two moments, in order and apart."""
+        start, until = start.astimezone(UTC), until.astimezone(UTC)
+        for begins, ends in self.openings(start.astimezone(self.zone).date(), until.astimezone(self.zone).date()):
+            if begins < until and start < ends:
+                yield max(begins, start), min(ends, until)
 
     def open_at(self, moment: datetime) -> bool:
         return next(self.intervals(moment, moment + timedelta.resolution), None) is not None
 
 
+@lru_cache(maxsize=20_000)  # a season of many desks with hours of their own; looked up at each of their times
 def _instant(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """The first moment at which the clock there shows this time or, where it skips it, a later one (PEP 495)."""
+    """The first moment at which the clock there shows this time or, where it skips it, a later one (PEP 495). UTC."""
     local = datetime.combine(day, at, zone)
     late, early = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
     if late <= early:
@@ -104,18 +112,40 @@ def coming_holidays(country: str, first: date, language: str, *, days: int = 365
     return sorted((day, name) for day, name in named.items() if first <= day <= last)
 
 
-async def load_hours(session: AsyncSession | AsyncConnection, desk_ids: Sequence[int]) -> dict[int, Hours]:
-    """Of all these desks, in three statements."""
-    desks = await session.execute(select(Desk.id, Desk.zone, Desk.holidays).where(Desk.id.in_(desk_ids)))
-    found = {row.id: (ZoneInfo(row.zone), row.holidays) for row in desks}
-    week: dict[int, list[tuple[int, time, time]]] = {desk: [] for desk in found}
-    query = select(OpeningPeriod.desk_id, OpeningPeriod.weekday, OpeningPeriod.opens, OpeningPeriod.closes)
-    for row in await session.execute(query.where(OpeningPeriod.desk_id.in_(found))):
-        week[row.desk_id].append((row.weekday, row.opens, row.closes))
-    days: dict[int, dict[date, Span | None]] = {desk: {} for desk in found}
-    other = select(DeskDay.desk_id, DeskDay.day, DeskDay.opens, DeskDay.closes).where(DeskDay.desk_id.in_(found))
-    for desk, day, opens, closes in await session.execute(other):
-        days[desk][day] = None if opens is None or closes is None else (opens, closes)
-    return {
-        desk: Hours(zone, tuple(sorted(week[desk])), days[desk], country) for desk, (zone, country) in found.items()
+# --- loading ---
+
+HOURS = """
+    d.zone, d.holidays,
+    (SELECT json_agg(json_build_array(weekday, opens, closes)) FROM opening_periods WHERE desk_id = d.id) AS week,
+    (SELECT json_agg(json_build_array(day, opens, closes)) FROM desk_days WHERE desk_id = d.id) AS days
+"""
+"""Columns of `desks d`, for `hours_of`."""
+_LOAD_HOURS = text(f"SELECT d.id, {HOURS} FROM desks d WHERE d.id = ANY(:desks)").bindparams(  # noqa: S608 - our own
+    bindparam("desks", type_=ARRAY(Integer()))
+)
+
+
+def hours_of(
+    zone: str,
+    country: str,
+    week: Sequence[tuple[int, str, str]] | None,
+    days: Sequence[tuple[str, str | None, str | None]] | None,
+) -> Hours:
+    """From the columns `HOURS`."""
+    differing: dict[date, Span | None] = {
+        date.fromisoformat(day): (time.fromisoformat(opens), time.fromisoformat(closes)) if opens and closes else None
+        for day, opens, closes in days or ()
     }
+    return Hours(ZoneInfo(zone), week_of(week or ()), differing, country)
+
+
+def week_of(spans: Sequence[tuple[int, str, str]]) -> tuple[tuple[int, time, time], ...]:
+    return tuple(
+        sorted((weekday, time.fromisoformat(opens), time.fromisoformat(closes)) for weekday, opens, closes in spans)
+    )
+
+
+async def load_hours(session: AsyncSession | AsyncConnection, desk_ids: Sequence[int]) -> dict[int, Hours]:
+    """Of all these desks, in one statement."""
+    rows = await session.execute(_LOAD_HOURS, {"desks": list(desk_ids)})
+    return {desk: hours_of(*columns) for desk, *columns in rows}

@@ -4,12 +4,15 @@ The statements here run for every message, so each beat is as few of them as it 
 conversations is in `conversations.py`.
 """
 
+import asyncio
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,16 +20,20 @@ from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.selectable import TextualSelect
 
 from backend import handover
+from backend.chat_booking import ChatVisits, find_label, needs_label, whole_transaction
 from backend.conversations import Access, StoredMessage, erase_messages, reply_payload, token_hash
 from backend.db import NEW_MESSAGE, retried
 from backend.encryption import EncryptedJSON, EncryptedText
 from backend.erasure import HELD
 from backend.errors import EmptyMessage, NotFound, TooLong
+from backend.learnt import keep_what_was_learnt
 from backend.people import tell
-from bot import handover_flow
+from bot import booking_flow, handover_flow, wishes
+from bot.booking_steps import needs_a_wish
 from bot.dialogue import Actions, respond, respond_held
-from bot.turn import DialogueState, Incoming, Keeping, Reply, Turn
+from bot.turn import DialogueState, Incoming, Keeping, Reply, Turn, Understanding
 from bot.understand import Understander
+from bot.visit_card import visit_payload
 
 LONGEST_MESSAGE = 4000
 """Characters; a letter pasted whole fits, a book does not."""
@@ -41,6 +48,12 @@ class Sent:
     external_id: str
     text: str = ""
     choice: str | None = None
+    label: str | None = None
+    """What stood on the button, where its id does not say it."""
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass
@@ -51,6 +64,7 @@ class Chat:
     understander: Understander
     actions: Actions
     keeping: Keeping = field(default_factory=Keeping)
+    now: Callable[[], datetime] = _clock
 
 
 class ErasedMeanwhile(NotFound):
@@ -95,6 +109,9 @@ async def receive(chat: Chat, conversation_id: UUID, token: str, sent: Sent) -> 
     """Stores, understands, answers. The same external id again gives the same answer once, also when both arrive at
     the same moment. Raises EmptyMessage, TooLong, Unauthorized, NotFound, Unavailable."""
     sent, key = check_sent(sent), token_hash(token)
+    if sent.choice is not None and needs_label(sent.choice):
+        pressed = sent.choice
+        sent = replace(sent, label=await retried(lambda: find_label(chat.engine, conversation_id, key, pressed)))
     stored = await retried(lambda: store(chat.engine, conversation_id, key, sent))
     if stored.answered:
         return await retried(lambda: _read_turn(chat.engine, stored))
@@ -150,7 +167,8 @@ _KNOWN = _reads(
 
 async def store(engine: AsyncEngine, conversation_id: UUID, key: bytes, sent: Sent) -> Stored:
     """First beat. Raises NotFound when the key is not this conversation's."""
-    payload = {} if sent.choice is None else {"choice": sent.choice}
+    said = {"choice": sent.choice, "label": sent.label}
+    payload = {name: value for name, value in said.items() if value is not None}
     ids = {"conversation": conversation_id, "external_id": sent.external_id}
     values = {**ids, "key": key, "text": sent.text, "payload": payload}
     # One statement is a transaction by itself: it saves saying so, twice, for every message.
@@ -167,6 +185,15 @@ async def store(engine: AsyncEngine, conversation_id: UUID, key: bytes, sent: Se
         return Stored(access, StoredMessage(*known[:7]), known.answered)
 
 
+@dataclass(frozen=True, slots=True)
+class _Lacks:
+    """What has to be found out, outside any transaction, before a turn can be decided."""
+
+    what: Literal["words", "wish"]
+    zone: str = "Europe/Rome"
+    """Of a wish: on whose clock a day is meant."""
+
+
 async def finish_turn(chat: Chat, stored: Stored) -> Answered:
     """Second and third beat: understands outside any transaction, then decides in one.
 
@@ -176,28 +203,63 @@ async def finish_turn(chat: Chat, stored: Stored) -> Answered:
     held = access.state in HELD
     incoming = Incoming(access.language, message.text, message.payload.get("choice"), access.place, message.id)
     understanding = await chat.understander.understand(incoming, held=held)
+    wished = False
+    while True:
+        thought = _Thought(incoming, understanding, held=held, wished=wished)
+        outcome = await retried(lambda thought=thought: _decide(chat, stored, thought))  # type: ignore[misc]
+        if isinstance(outcome, Answered):
+            return outcome
+        if outcome.what == "words":
+            held, understanding = False, await chat.understander.understand(incoming)
+        else:
+            today = chat.now().astimezone(ZoneInfo(outcome.zone)).date()
+            wish = await asyncio.to_thread(wishes.understand, incoming.text, incoming.language, today)
+            wished, understanding = True, replace(understanding, wish=wish)
 
-    async def decide() -> Answered | None:
-        async with chat.engine.begin() as connection:
-            now = (await connection.execute(_LOCK, {"message": message.id})).one_or_none()
-            if now is None:
-                raise ErasedMeanwhile
-            # Re-read after thinking: a person may have taken over, or a second request may have answered already.
-            if now.answered_at is not None:
-                return Answered(await _messages_of_turn(connection, message.id), now.state)
-            turn = Turn(_in(incoming, now.language), understanding, DialogueState.from_json(now.dialogue), chat.keeping)
-            if now.state in HELD:
-                return await _held(connection, stored, respond_held(turn, chat.actions), chat.keeping, now.state)
-            if held:  # the words were only looked through for an emergency, and now the bot has to answer them
-                return None
-            if now.state != "BOT":
-                await handover.wake(connection, access.id)
-            return await _answer(connection, stored, respond(turn, chat.actions), chat.keeping)
 
-    answered = await retried(decide)
-    if answered is None:
-        return await finish_turn(chat, replace(stored, access=replace(access, state="BOT")))
-    return answered
+@dataclass(frozen=True, slots=True)
+class _Thought:
+    """A message with what was understood of it."""
+
+    incoming: Incoming
+    understanding: Understanding
+    held: bool
+    """Only looked through for an emergency."""
+    wished: bool
+    """Also for a day."""
+
+
+async def _decide(chat: Chat, stored: Stored, thought: _Thought) -> Answered | _Lacks:
+    async with whole_transaction(), chat.engine.begin() as connection:
+        now = (await connection.execute(_LOCK, {"message": stored.message.id})).one_or_none()
+        if now is None:
+            raise ErasedMeanwhile
+        # Re-read after thinking: a person may have taken over, or a second request may have answered already.
+        if now.answered_at is not None:
+            return Answered(await _messages_of_turn(connection, stored.message.id), now.state)
+        incoming, state = _in(thought.incoming, now.language), DialogueState.from_json(now.dialogue)
+        turn = Turn(incoming, thought.understanding, state, chat.keeping)
+        if now.state in HELD:
+            reply = respond_held(turn, chat.actions)
+            if reply is not None and reply.books:
+                reply = await _book(connection, chat, stored, turn, reply)
+            return await _held(connection, stored, reply, chat.keeping, now.state)
+        if thought.held:  # the bot has to answer the words after all
+            return _Lacks("words")
+        if needs_a_wish(turn) and not thought.wished:
+            return _Lacks("wish", state.booking.get("zone", "Europe/Rome"))
+        if now.state != "BOT":
+            await handover.wake(connection, stored.access.id)
+        reply = respond(turn, chat.actions)
+        if reply.books:
+            reply = await _book(connection, chat, stored, turn, reply)
+        return await _answer(connection, stored, reply, chat.keeping)
+
+
+async def _book(connection: AsyncConnection, chat: Chat, stored: Stored, turn: Turn, reply: Reply) -> Reply:
+    find_entry = chat.actions.find_entry
+    visits = ChatVisits(connection, stored.access.id, turn.incoming.language, find_entry, chat.now())
+    return await booking_flow.answer(reply, turn, visits, chat.actions)
 
 
 def _in(incoming: Incoming, language: str) -> Incoming:
@@ -252,8 +314,8 @@ async def _answer(connection: AsyncConnection, stored: Stored, reply: Reply, kee
     if reply.hands_over:
         reply = await handover.hand_over(connection, conversation_id, reply, datetime.now(UTC))
     told = await _say(connection, stored, reply, keeping, author="bot")
-    await _keep_what_was_learnt(connection, conversation_id, reply)
-    return Answered([stored.message, told], "WAITING" if reply.hands_over else "BOT")
+    await keep_what_was_learnt(connection, conversation_id, reply)
+    return Answered(told, "WAITING" if reply.hands_over else "BOT")
 
 
 async def _held(
@@ -272,12 +334,13 @@ async def _held(
     if reply.leaves:
         await handover.leave(connection, conversation_id)
     told = await _say(connection, stored, reply, keeping, author="bot" if reply.leaves else "system")
-    return Answered([stored.message, told], "BOT" if reply.leaves else state)
+    return Answered(told, "BOT" if reply.leaves else state)
 
 
 async def _say(
     connection: AsyncConnection, stored: Stored, reply: Reply, keeping: Keeping, *, author: str
-) -> StoredMessage:
+) -> list[StoredMessage]:
+    """The turn as it is stored: what was asked, and the reply."""
     conversation_id = stored.access.id
     if reply.tells == "waiting":
         held = await handover.find_held(connection, conversation_id, datetime.now(UTC))
@@ -285,37 +348,13 @@ async def _say(
     elif reply.tells:
         reply = replace(reply, text=await tell(connection, conversation_id, reply, keeping))
     payload = reply_payload(reply)
+    if reply.visit:
+        payload["visit"] = visit_payload(reply.visit)
     values = {"conversation": conversation_id, "message": stored.message.id, "author": author, "payload": payload}
     values |= {"language": reply.language, "text": reply.text, "dialogue": reply.state.to_json()}
     row = (await connection.execute(_ANSWER, values)).one()
-    return StoredMessage(row.id, author, reply.language, reply.text, None, payload, row.created_at)
-
-
-# Only a message of this very conversation can become a gap, whatever the dialogue remembered.
-_GAP = text(
-    """
-    INSERT INTO gaps (message_id, language) SELECT id, :language FROM messages
-    WHERE id = :message AND conversation_id = :conversation AND author = 'person' ON CONFLICT DO NOTHING
-    """
-)
-_OPINION = text(
-    """
-    INSERT INTO feedback (conversation_id, entry_id, useful, language) SELECT :conversation, id, :useful, :language
-    FROM entries WHERE id = :entry
-    ON CONFLICT (conversation_id, entry_id) DO UPDATE SET useful = excluded.useful, created_at = now()
-    """
-)
-
-
-async def _keep_what_was_learnt(connection: AsyncConnection, conversation_id: UUID, reply: Reply) -> None:
-    values: dict[str, Any] = {"conversation": conversation_id, "language": reply.language}
-    if reply.unanswered is not None:
-        await connection.execute(_GAP, values | {"message": reply.unanswered})
-    if reply.useful is not None:
-        entry_id, useful = reply.useful
-        await connection.execute(_OPINION, values | {"entry": entry_id, "useful": useful})
-    if reply.helped is not None:
-        await handover.helped(connection, conversation_id, reply.helped)
+    told = StoredMessage(row.id, author, reply.language, reply.text, None, payload, row.created_at)
+    return [stored.message, told]
 
 
 _TURN = _reads(

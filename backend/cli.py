@@ -148,14 +148,12 @@ def audit() -> None:
 
 @kb.command("check")
 def kb_check() -> None:
-    """Check all content files; one line for each problem."""
-    from backend.develop import content_problems
+    """Check entries and sentences in every language; one line for each problem."""
+    from backend.develop import check_texts
 
-    problems = content_problems()
-    for problem in problems:
-        typer.echo(problem, err=True)
-    typer.echo(f"{len(problems)} problems in the content." if problems else "The content is in order.")
-    raise typer.Exit(1 if problems else 0)
+    failed = check_texts()
+    typer.echo(f"failed: {', '.join(failed)}" if failed else "Everything people read is in order.")
+    raise typer.Exit(1 if failed else 0)
 
 
 @kb.command("stamp")
@@ -163,7 +161,7 @@ def kb_stamp() -> None:
     """Note in new translations which Italian text they were made from."""
     from knowledge_base.files import load_content, stamp_translations
 
-    typer.echo(f"{stamp_translations(load_content())} translations stamped.")
+    typer.echo(f"{stamp_translations(load_content(drafts=True))} translations stamped.")
 
 
 @keys.command("new")

@@ -12,11 +12,12 @@ from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import audit
-from backend.db import NEW_MESSAGE, Sessions, retried
-from backend.erasure import FORGET_AFTER, HELD, Writer, empty, erase, write_receipt
+from backend.db import NEW_MESSAGE, Sessions, Writer, notify, retried
+from backend.erasure import FORGET_AFTER, HELD, empty, erase, write_receipt
 from backend.errors import NotFound, Unauthorized, Unavailable, UnknownLanguage
 from backend.models import Attachment, Conversation, Feedback, Message
 from backend.tokens import new_token, secret_hash
+from backend.visit_export import export_visits
 from bot.dialogue import welcome
 from bot.phrases import SPOKEN, say
 from bot.turn import Keeping, Reply
@@ -243,6 +244,7 @@ async def export_conversation(sessions: Sessions, conversation_id: UUID, token: 
                 for a in attachments
             ],
             "opinions": [{"entry": opinion.entry_id, "useful": opinion.useful} for opinion in opinions],
+            **await export_visits(session, conversation_id, row.language),
         }
 
 
@@ -324,10 +326,3 @@ async def _say(session: Writer, conversation_id: UUID, reply: Reply) -> None:
     values = {"conversation_id": conversation_id, "author": "bot", "language": reply.language, "text": reply.text}
     await session.execute(insert(Message).values(**values, payload=reply_payload(reply)))
     await notify(session, conversation_id)
-
-
-async def notify(session: Writer, conversation_id: UUID) -> None:
-    await session.execute(_NOTIFY, {"id": str(conversation_id)})
-
-
-_NOTIFY = text(f"SELECT pg_notify('{NEW_MESSAGE}', :id)")

@@ -3,11 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
+from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+from sqlalchemy.util import await_only
+from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty
 
 from backend.errors import Unavailable
 
@@ -15,6 +21,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Sessions = async_sessionmaker[AsyncSession]
+Writer = AsyncSession | AsyncConnection
+"""Whoever has a transaction open."""
 NEW_MESSAGE = "elp_messages"
 """NOTIFY channel; the payload is the conversation's id and nothing else."""
 ENTRIES_CHANGED = "elp_entries"
@@ -23,6 +31,7 @@ QUEUE_CHANGED = "elp_queue"
 """NOTIFY channel, written by a trigger: something in a desk's queue changed; the payload is the desk's id."""
 TYPING = "elp_typing"
 """NOTIFY channel: somebody is writing; the payload is `<conversation id>:person` or `…:operator`."""
+_NOTIFY = text(f"SELECT pg_notify('{NEW_MESSAGE}', :id)")
 _PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 _RETRIED_STATES = frozenset({"40P01", "40001"})
 """Deadlock and serialisation failure: PostgreSQL undid everything, the same work may simply be done again."""
@@ -38,9 +47,38 @@ def plain_url(url: str) -> str:
     return "postgresql://" + url.split("://", 1)[1]
 
 
+class _InTurn(AsyncAdaptedQueue[ConnectionPoolEntry]):
+    """Whoever has waited longest for a connection is next. SQLAlchemy's own queue gives it to whoever asks first, and
+    whoever was woken for it waits again behind all others (its issue 7679): a few go on and the rest starve."""
+
+    def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:
+        super().__init__(maxsize, use_lifo)
+        self._turn = asyncio.Lock()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> ConnectionPoolEntry:
+        if not block or not self._turn.locked():
+            with suppress(Empty):
+                return self.get_nowait()
+        if not block:
+            raise Empty
+        try:
+            return await_only(self._wait(timeout))
+        except TimeoutError as error:
+            raise Empty from error
+
+    async def _wait(self, seconds: float | None) -> ConnectionPoolEntry:
+        async with asyncio.timeout(seconds), self._turn:
+            return await self._queue.get()
+
+
+class FairPool(AsyncAdaptedQueuePool):
+    _queue_class = _InTurn
+
+
 def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
     return create_async_engine(
         driver_url(url),
+        poolclass=FairPool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
@@ -52,6 +90,11 @@ def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
 
 def create_sessions(engine: AsyncEngine) -> Sessions:
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def notify(db: Writer, conversation_id: UUID) -> None:
+    """Something in the conversation is new, as soon as the transaction is done."""
+    await db.execute(_NOTIFY, {"id": str(conversation_id)})
 
 
 def _is_passing(error: Exception) -> bool:

@@ -1,14 +1,13 @@
 """What is known of a desk's time: hours, who serves, what is taken; and why a moment cannot be booked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from itertools import repeat
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Integer, Row, Uuid, bindparam, column, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Row, Uuid, bindparam, text
 
 from backend.availability import (
     STEP,
@@ -21,13 +20,11 @@ from backend.availability import (
     opened_at,
     who_is_free,
 )
-from backend.calendars import Hours, load_hours, public_holidays
+from backend.calendars import HOURS, Hours, hours_of, public_holidays, week_of
+from backend.db import Writer
 from backend.errors import AppError, Conflict, NotFound
-from backend.models import AppointmentKind, Desk, Resource
 
 ALTERNATIVES = 3
-_NEARBY = timedelta(days=8)
-"""Around a time that is taken, for other ones."""
 
 
 class HoursUnknown(Conflict):
@@ -202,63 +199,53 @@ def is_holiday(hours: Hours, moment: datetime) -> bool:
     return bool(hours.country) and day not in hours.days and day in public_holidays(hours.country, day.year)
 
 
-# --- loading: each table once for the whole range ---
+# --- loading: each table once for the whole range, all in one statement ---
 
-_KINDS = (
-    AppointmentKind.id,
-    AppointmentKind.desk_id,
-    AppointmentKind.names,
-    AppointmentKind.languages,
-    AppointmentKind.minutes,
-    AppointmentKind.buffer_before,
-    AppointmentKind.buffer_after,
-    AppointmentKind.lead_minutes,
-    AppointmentKind.window_days,
-    AppointmentKind.capacity,
-)
 # A hold that ran out takes no time any more, whether or not somebody has cleared it away. No visit with its minutes
-# takes longer than a day, so that the index by desk and start finds them all. One row for each resource, and one for
-# each place in a workshop: thousands of rows would take longer to read than to compute with.
-_BUSY = (
-    text(
-        """
-    WITH visits AS MATERIALIZED (
-        SELECT resource_id, interpreter_id, kind_id, seat, floor(date_part('epoch', starts))::bigint AS session,
-            floor(date_part('epoch', lower(blocked)))::bigint AS begins,
-            ceil(date_part('epoch', upper(blocked)))::bigint AS ends
-        FROM appointments
-        WHERE desk_id = ANY(:desks) AND starts > :start - interval '1 day' AND starts < :until + interval '1 day'
-          AND status IN ('held', 'pending', 'confirmed', 'arrived') AND (status <> 'held' OR hold_expires > :now)
-          AND id IS DISTINCT FROM CAST(:ignoring AS uuid)
-    ), blocks AS (
-        SELECT b.resource_id, floor(date_part('epoch', b.starts))::bigint AS begins,
-            ceil(date_part('epoch', b.ends))::bigint AS ends
+# takes longer than a day, so that the index by desk and start finds them all. What is taken comes as one row for each
+# resource, and one for each workshop: thousands of rows would take longer to read than to compute with. The planner is
+# kept from looking at the values: it would plan anew each time, which takes longer than the statement.
+_LOAD = text(
+    f"""
+    WITH asked AS MATERIALIZED (
+        SELECT CAST(:kinds AS bigint[]) AS kinds, CAST(:start AS timestamptz) - interval '1 day' AS start,
+            CAST(:until AS timestamptz) + interval '1 day' AS until, CAST(:now AS timestamptz) AS now,
+            CAST(:ignoring AS uuid) AS ignoring
+    )
+    SELECT d.id, d.demo_hours, {HOURS}, (
+        SELECT json_agg(json_build_array(id, names, languages, demo,
+            minutes, buffer_before, buffer_after, lead_minutes, window_days, capacity))
+        FROM appointment_kinds WHERE desk_id = d.id AND id = ANY(CAST((SELECT kinds FROM asked) AS bigint[])) AND active
+    ) AS kinds, (
+        SELECT json_agg(json_build_array(id, kind, languages, availability) ORDER BY id)
+        FROM resources WHERE desk_id = d.id AND active
+    ) AS resources, (
+        SELECT json_agg(json_build_array(resource_id, interpreter_id, workshop, session, begins, ends)) FROM (
+            SELECT resource_id, interpreter_id, CASE WHEN seat IS NOT NULL THEN kind_id END AS workshop,
+                CASE WHEN seat IS NOT NULL THEN floor(date_part('epoch', starts))::bigint END AS session,
+                array_agg(floor(date_part('epoch', lower(blocked)))::bigint) AS begins,
+                array_agg(ceil(date_part('epoch', upper(blocked)))::bigint) AS ends
+            FROM appointments
+            WHERE desk_id = d.id AND starts > (SELECT start FROM asked) AND starts < (SELECT until FROM asked)
+              AND status IN ('held', 'pending', 'confirmed', 'arrived')
+              AND (status <> 'held' OR hold_expires > (SELECT now FROM asked))
+              AND id IS DISTINCT FROM (SELECT ignoring FROM asked)
+            GROUP BY 1, 2, 3, 4
+        ) AS visits
+    ) AS visits, (
+        SELECT json_agg(json_build_array(b.resource_id,
+            floor(date_part('epoch', b.starts))::bigint, ceil(date_part('epoch', b.ends))::bigint))
         FROM resource_blocks b JOIN resources r ON r.id = b.resource_id
-        WHERE r.desk_id = ANY(:desks) AND b.ends > :start - interval '1 day' AND b.starts < :until + interval '1 day'
-    ), taken AS (
-        SELECT resource_id, NULL::integer AS kind_id, NULL::bigint AS session, begins, ends FROM visits
-        WHERE seat IS NULL
-        UNION ALL SELECT interpreter_id, NULL, NULL, begins, ends FROM visits WHERE interpreter_id IS NOT NULL
-        UNION ALL SELECT resource_id, NULL, NULL, begins, ends FROM blocks
-        UNION ALL SELECT resource_id, kind_id, session, begins, ends FROM visits WHERE seat IS NOT NULL
-    )
-    SELECT resource_id, kind_id, session, array_agg(begins) AS begins, array_agg(ends) AS ends FROM taken
-    GROUP BY resource_id, kind_id, session
-    """
-    )
-    .bindparams(bindparam("desks", type_=ARRAY(Integer())), bindparam("ignoring", type_=Uuid()))
-    .columns(
-        column("resource_id", Integer),
-        column("kind_id", Integer),
-        column("session", BigInteger),
-        column("begins", ARRAY(BigInteger)),
-        column("ends", ARRAY(BigInteger)),
-    )
-)
+        WHERE r.desk_id = d.id AND b.ends > (SELECT start FROM asked) AND b.starts < (SELECT until FROM asked)
+    ) AS blocks
+    FROM desks d
+    WHERE d.id IN (SELECT desk_id FROM appointment_kinds WHERE id = ANY(CAST((SELECT kinds FROM asked) AS bigint[])))
+    """  # noqa: S608 - our own columns
+).bindparams(bindparam("ignoring", type_=Uuid()))
 
 
 async def load_diaries(
-    session: AsyncSession,
+    session: Writer,
     kind_ids: Sequence[int],
     start: datetime,
     until: datetime,
@@ -267,57 +254,44 @@ async def load_diaries(
     ignoring: UUID | None = None,
 ) -> dict[int, Diary]:
     """By kind; those that are not offered are left out. `ignoring`: an appointment that is to be moved."""
-    query = select(*_KINDS, (AppointmentKind.demo | Desk.demo_hours).label("demo"))
-    query = query.join(Desk, Desk.id == AppointmentKind.desk_id)
-    rows = (await session.execute(query.where(AppointmentKind.id.in_(kind_ids), AppointmentKind.active))).all()
-    kinds = [Kind(r[0], r[1], r[2], tuple(r[3]), Rules(*r[4:10]), r[10]) for r in rows]
-    desks = sorted({kind.desk_id for kind in kinds})
-    hours = await load_hours(session, desks)
-    columns = (Resource.id, Resource.desk_id, Resource.kind, Resource.languages, Resource.availability)
-    found = select(*columns).where(Resource.desk_id.in_(desks), Resource.active).order_by(Resource.id)
-    resources = (await session.execute(found)).all()
-    values = {"desks": desks, "start": start, "until": until, "now": now, "ignoring": ignoring}
-    taken = (await session.execute(_BUSY, values)).all()
-    return {kind.id: _diary(kind, hours[kind.desk_id], resources, taken, (start, until)) for kind in kinds}
+    values = {"kinds": list(kind_ids), "start": start, "until": until, "now": now, "ignoring": ignoring}
+    rows = (await session.execute(_LOAD, values)).all()
+    return {diary.kind.id: diary for row in rows for diary in _diaries(row, start, until)}
 
 
-def _diary(
-    kind: Kind,
-    hours: Hours,
-    resources: Sequence[Row[Any]],
-    taken: Sequence[Row[Any]],
-    between: tuple[datetime, datetime],
-) -> Diary:
-    busy: dict[int, list[Span]] = {row.id: [] for row in resources if row.desk_id == kind.desk_id}
-    places: dict[int, list[Place]] = {resource: [] for resource in busy}
-    for resource, of_kind, session, begins, ends in map(tuple, taken):
-        if resource not in busy:
-            continue
-        if of_kind == kind.id:
+def _diaries(row: Row[Any], start: datetime, until: datetime) -> Iterator[Diary]:
+    """Of one desk."""
+    hours = hours_of(row.zone, row.holidays, row.week, row.days)
+    for kind_id, names, languages, demo, *rules in row.kinds or ():
+        kind = Kind(kind_id, row.id, names, tuple(languages), Rules(*rules), demo or row.demo_hours)
+        yield Diary(kind, hours, _helpers(row, kind_id, hours), start, until)
+
+
+def _helpers(row: Row[Any], kind_id: int, hours: Hours) -> tuple[Helper, ...]:
+    busy: dict[int | None, list[Span]] = {resource: [] for resource, *_ in row.resources or ()}
+    places: dict[int | None, list[Place]] = {resource: [] for resource in busy}
+    for resource, interpreter, workshop, session, begins, ends in row.visits or ():
+        if workshop == kind_id and resource in places:
             places[resource] += map(Place, begins, ends, repeat(session))
-        else:
+        elif resource in busy:
             busy[resource] += zip(begins, ends, strict=True)
-    helpers = tuple(
-        Helper(
-            Worker(row.id, weekly(row.availability, hours), busy[row.id], places[row.id]),
-            row.kind,
-            frozenset(row.languages),
-        )
-        for row in resources
-        if row.id in busy
+        if interpreter in busy:
+            busy[interpreter] += zip(begins, ends, strict=True)
+    for resource, begins, ends in row.blocks or ():
+        if resource in busy:
+            busy[resource].append((begins, ends))
+    return tuple(
+        Helper(Worker(one, weekly(availability, hours), busy[one], places[one]), kind, frozenset(languages))
+        for one, kind, languages, availability in row.resources or ()
     )
-    return Diary(kind, hours, helpers, *between)
 
 
 def weekly(availability: Sequence[tuple[int, str, str]] | None, desk: Hours) -> Hours | None:
-    if availability is None:
-        return None
-    week = ((weekday, time.fromisoformat(opens), time.fromisoformat(closes)) for weekday, opens, closes in availability)
-    return Hours(desk.zone, tuple(sorted(week)))
+    return None if availability is None else Hours(desk.zone, week_of(availability))
 
 
 async def load_diary(
-    session: AsyncSession,
+    session: Writer,
     desk_id: int,
     kind_id: int,
     start: datetime,
@@ -331,7 +305,3 @@ async def load_diary(
     if diary is None or diary.kind.desk_id != desk_id:
         raise NotFound
     return diary
-
-
-def nearby(wanted: datetime) -> tuple[datetime, datetime]:
-    return wanted - timedelta(days=1), wanted + _NEARBY

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, bindparam, delete, insert, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy import ARRAY, Uuid, bindparam, delete, insert, select, text
 
-from backend.models import Conversation, Feedback, Handover, Message, Note, Receipt, WaitingPlace
-
-Writer = AsyncSession | AsyncConnection
-"""Whoever has a transaction open."""
+from backend.db import Writer
+from backend.models import Appointment, Conversation, Feedback, Handover, Message, Note, Receipt
+from backend.models.appointments import OCCUPYING
+from backend.offers import forget_places
+from backend.visits import COLUMNS, visit_of
 
 HELD = ("WAITING", "ACTIVE")
 """Somebody at a desk has it: it is not erased by itself, so that nobody is left without an answer."""
@@ -57,7 +57,8 @@ _FORGET_VISITS = text(
 
 
 async def erase(session: Writer, ids: Sequence[UUID]) -> None:
-    """Whole conversations; attachments, gaps and opinions go with them."""
+    """Whole conversations; attachments, gaps and opinions go with them. The time of visits to come is offered to
+    whoever waits for one."""
     await _count_and_forget_jobs(session, ids)
     await session.execute(delete(Conversation).where(Conversation.id.in_(ids)))
 
@@ -68,7 +69,6 @@ async def empty(session: Writer, conversation_id: UUID) -> None:
     await session.execute(delete(Feedback).where(Feedback.conversation_id == conversation_id))
     await session.execute(delete(Handover).where(Handover.conversation_id == conversation_id))
     await session.execute(delete(Note).where(Note.conversation_id == conversation_id))
-    await session.execute(delete(WaitingPlace).where(WaitingPlace.conversation_id == conversation_id))
     await session.execute(delete(Message).where(Message.conversation_id == conversation_id))
 
 
@@ -77,7 +77,16 @@ async def _count_and_forget_jobs(session: Writer, ids: Sequence[UUID]) -> None:
     await session.execute(_LOCK, values)  # nobody writes another message between the counting and the erasing
     await session.execute(_COUNT, values)
     await session.execute(_JOBS, values)
-    await session.execute(_FORGET_VISITS, values)
+    await _forget_visits(session, ids)
+
+
+async def _forget_visits(session: Writer, ids: Sequence[UUID]) -> None:
+    now = datetime.now(UTC)
+    coming = (Appointment.conversation_id.in_(ids), Appointment.starts > now, Appointment.status.in_(OCCUPYING))
+    query = select(*COLUMNS).where(*coming).order_by(Appointment.starts, Appointment.id).with_for_update(key_share=True)
+    freed = [visit_of(row) for row in await session.execute(query)]
+    await session.execute(_FORGET_VISITS, {"ids": list(ids)})
+    await forget_places(session, ids, freed, now)
 
 
 async def write_receipt(session: Writer) -> str:

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backend import audit
 from backend.access import Staff, access_conversation
 from backend.calendars import load_hours
-from backend.conversations import notify, reply_payload
-from backend.erasure import Writer
+from backend.conversations import reply_payload
+from backend.db import Writer, notify
 from backend.errors import Conflict, InvalidRequest, NotFound
 from backend.models import Account, Conversation, Handover, Message
 from backend.promises import HORIZON, Promise, promise

@@ -6,8 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from backend.conversations import notify
-from backend.db import Sessions, retried
+from backend.db import Sessions, notify, retried
 from backend.delivery import Hub
 from backend.erasure import HELD
 from backend.models import Conversation, Message

@@ -3,24 +3,27 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
-from babel.messages.catalog import Catalog, Message
-from babel.messages.pofile import read_po, write_po
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import write_po
 
+from backend.catalogue_checks import Sentences, left_over, read_catalogue, said_in, sentences_of, unfit
 from backend.config import ROOT
-from bot.phrases import KNOWN, LOCALES, SPOKEN
+from backend.content_checks import text_problems
+from bot.phrases import FALLBACK, KNOWN, LOCALES, SPOKEN
 from knowledge_base.entry import TextState
-from knowledge_base.files import Content, load_content
+from knowledge_base.files import DRAFT, Content, load_content
 
 TABLE = ROOT / "docs" / "languages.md"
 _HEAD = """# Languages
 
-What there is in each language. Made by `elp language table`; `elp check` fails when it is not up to date. People can
-choose a language as soon as its catalogue is there. A text counts as reviewed when a native speaker has signed it; none of
-the others claims to be.
+What there is in each language. Made by `elp language table`; `elp check` fails when it is not up to date. A text counts as
+reviewed when a native speaker has signed it; none of the others claims to be. A language that is *not published* is being
+prepared: nobody can choose it, and `elp language check` says what it still lacks.
 
 | language | sentences | texts | of them reviewed | questions (fewest an entry) | outside | phrases of acts | emergencies | messages to measure |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -42,9 +45,9 @@ class Standing:
     @property
     def row(self) -> str:
         there = sum(count for state, count in self.texts.items() if state is not TextState.MISSING)
-        name = KNOWN[self.code].name
+        name = f"{KNOWN[self.code].name} (`{self.code}`)" + ("" if self.code in SPOKEN else ", *not published*")
         return (
-            f"| {name} (`{self.code}`) | {self.sentences} | {there} of {sum(self.texts.values())} | "
+            f"| {name} | {self.sentences} | {there} of {sum(self.texts.values())} | "
             f"{self.texts[TextState.REVIEWED]} | {self.questions} ({self.fewest}) | {self.outside} | {self.phrases} | "
             f"{self.emergencies} | {self.measured} |"
         )
@@ -52,12 +55,14 @@ class Standing:
 
 def standings(content: Content | None = None) -> list[Standing]:
     """Every known language, in the order of the list."""
-    content = content or load_content()
-    measured = Counter(
-        json.loads(line)["language"]
-        for line in (ROOT / "tests" / "evaluation" / "answers.jsonl").read_text(encoding="utf-8").splitlines()
-    )
+    content = content or load_content(drafts=True)
+    measured = _messages_to_measure()
     return [_standing(code, content, measured[code]) for code in KNOWN]
+
+
+def _messages_to_measure() -> Counter[str]:
+    lines = (ROOT / "tests" / "evaluation" / "answers.jsonl").read_text(encoding="utf-8").splitlines()
+    return Counter(json.loads(line)["language"] for line in lines)
 
 
 def _standing(code: str, content: Content, measured: int) -> Standing:
@@ -70,16 +75,15 @@ def _standing(code: str, content: Content, measured: int) -> Standing:
         questions=sum(questions),
         fewest=min(questions, default=0),
         outside=len(content.outside.get(code, ())),
-        phrases=_lines(f"nlu/data/{code}/*.yml", r"      - "),
-        emergencies=_lines(f"bot/emergency_phrases/{code}*.txt", r"[^#\s\[]"),
+        phrases=_lines(f"nlu/data/{code}/*.yml*", _PHRASE),
+        emergencies=_lines(f"bot/emergency_phrases/{code}*.txt", _PATTERN),
         measured=measured,
     )
 
 
 def _sentences(code: str) -> int:
-    if code not in SPOKEN:
-        return 0
-    return sum(1 for message in _catalogue(code) if message.string)
+    path = LOCALES / code / "LC_MESSAGES" / ("elp.po" if code in SPOKEN else DRAFT_CATALOGUE)
+    return sum(1 for message in sentences_of(read_catalogue(path, code)).values() if message.string)
 
 
 def _lines(files: str, beginning: str) -> int:
@@ -89,9 +93,9 @@ def _lines(files: str, beginning: str) -> int:
     )
 
 
-DRAFT = "draft.po"
+DRAFT_CATALOGUE = "draft.po"
 """The catalogue of a language nobody can choose yet; `publish` gives it its name."""
-_PLACEHOLDER = re.compile(r"\{\w+\}")
+_PHRASE, _PATTERN = r"      - ", r"[^#\s\[]"
 
 
 class LanguageError(ValueError):
@@ -106,42 +110,91 @@ def add(code: str) -> list[Path]:
         raise LanguageError(f"CLDR knows no language {code!r}.") from error
     if code in SPOKEN:
         raise LanguageError(f"{code} is there already.")
-    draft = LOCALES / code / "LC_MESSAGES" / DRAFT
+    draft = LOCALES / code / "LC_MESSAGES" / DRAFT_CATALOGUE
     if draft.exists():
         raise LanguageError(f"{draft.relative_to(ROOT)} is there already: elp language check {code}")
-    made = Catalog(locale=code, project="ELP Assistant", version="1", charset="utf-8")
-    for message in _catalogue("en"):
-        made.add(message.id, "", auto_comments=[f"English: {' / '.join(str(message.string).splitlines())}"])
     draft.parent.mkdir(parents=True, exist_ok=True)
     with draft.open("wb") as file:
-        write_po(file, made, width=0, omit_header=False)
-    lists = ROOT / "knowledge_base" / "content" / code / "outside.txt", ROOT / "nlu" / "data" / code / "ask.yml"
-    lists[0].parent.mkdir(exist_ok=True)
-    lists[0].touch()
-    lists[1].parent.mkdir(exist_ok=True)
-    lists[1].write_text('version: "3.1"\nnlu: []\n', encoding="utf-8")
-    return [draft, *lists]
+        write_po(file, _untranslated(code), width=0, omit_header=False)
+    outside = _content() / f"{code}{DRAFT}" / "outside.txt"
+    outside.parent.mkdir(exist_ok=True)
+    outside.touch()
+    return [draft, outside, *_prepare_phrases(code)]
+
+
+def _untranslated(code: str) -> Catalog:
+    """Every sentence, with the English beside it."""
+    made = Catalog(locale=code, project="ELP Assistant", version="1", charset="utf-8")
+    for message in _english().values():
+        english = " / ".join(said_in(message).splitlines())
+        made.add(
+            message.id, ("",) * made.num_plurals if message.pluralizable else "", auto_comments=[f"English: {english}"]
+        )
+    return made
+
+
+def _prepare_phrases(code: str) -> Iterator[Path]:
+    """The intents of the English files, without phrases."""
+    phrase = re.compile(_PHRASE)
+    for path in sorted((ROOT / "nlu" / "data" / FALLBACK).glob("*.yml")):
+        draft = ROOT / "nlu" / "data" / code / f"{path.name}{DRAFT}"
+        draft.parent.mkdir(exist_ok=True)
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        draft.write_text("".join(line for line in lines if not phrase.match(line)), encoding="utf-8")
+        yield draft
 
 
 def missing(code: str) -> list[str]:
     """What a language still lacks before people can choose it, one line each. Raises LanguageError."""
-    name = "elp.po" if code in SPOKEN else DRAFT
-    path = LOCALES / code / "LC_MESSAGES" / name
+    path = LOCALES / code / "LC_MESSAGES" / ("elp.po" if code in SPOKEN else DRAFT_CATALOGUE)
     if not path.exists():
         raise LanguageError(f"{code} was not begun: elp language add {code}")
-    with path.open("rb") as file:
-        own = {message.id: message for message in read_po(file, locale=code) if message.id}
-    lines = [f"sentence {m.id}: {problem}" for m in _catalogue("en") if (problem := _unfit(own.get(m.id), m))]
-    content = load_content()
-    shown = [entry for entry in content.entries if entry.shown]
-    lines += [f"text {entry.id}: missing" for entry in shown if entry.text_state(code) is TextState.MISSING]
+    content = load_content(_content(), drafts=True)
+    return [*_missing_sentences(code, path), *_missing_texts(code, content), *_missing_lists(code, content)]
+
+
+def _missing_sentences(code: str, path: Path) -> Iterator[str]:
+    own, english = sentences_of(read_catalogue(path, code)), _english()
+    for key, message in english.items():
+        problem = unfit(own.get(key), message) or left_over(code, own[key], {FALLBACK: english})
+        if problem:
+            yield f"sentence {key}: {problem}"
+    yield from (f"sentence {key}: is not in English any more" for key in own.keys() - english.keys())
+
+
+def _missing_texts(code: str, content: Content) -> Iterator[str]:
+    for entry in content.entries:
+        if entry.shown and entry.text_state(code) is TextState.MISSING:
+            yield f"text {entry.id}: missing"
+        elif entry.shown:
+            yield from (f"text {problem}" for problem in text_problems(entry, code))
+
+
+def _missing_lists(code: str, content: Content) -> Iterator[str]:
+    """What other files of the check-list in CONTRIBUTING.md lack."""
     counts = {
         "questions outside": (len(content.outside.get(code, ())), 200),
-        "phrases of acts": (_lines(f"nlu/data/{code}/*.yml", r"      - "), 400),
-        "emergency phrases": (_lines(f"bot/emergency_phrases/{code}*.txt", r"[^#\s\[]"), 100),
-        "messages about emergencies to test": (_lines(f"tests/bot/emergencies/{code}*.tsv", r"\w"), 180),
+        f"phrases of acts (nlu/data/{code})": (_lines(f"nlu/data/{code}/*.yml*", _PHRASE), 400),
+        "phrases to measure with (nlu/tests/held_out.tsv)": (_lines("nlu/tests/held_out.tsv", rf"\w+\t{code}\t"), 130),
+        f"emergency phrases (bot/emergency_phrases/{code}.txt)": (
+            _lines(f"bot/emergency_phrases/{code}*.txt", _PATTERN),
+            100,
+        ),
+        f"messages about emergencies to test (tests/bot/emergencies/{code}.tsv)": (
+            _lines(f"tests/bot/emergencies/{code}*.tsv", r"\w"),
+            180,
+        ),
+        "messages to measure (tests/evaluation/answers.jsonl)": (
+            _lines("tests/evaluation/answers.jsonl", rf'.*"language": "{code}"'),
+            50,
+        ),
+        "names of the language (nlu/data/languages.yml)": (
+            _lines("nlu/data/languages.yml", rf"  - synonym: {code}$"),
+            1,
+        ),
+        "its code in availableLanguages (publiccode.yml)": (_lines("publiccode.yml", rf"    - {code}$"), 1),
     }
-    return lines + [f"{what}: {have} of {wanted}" for what, (have, wanted) in counts.items() if have < wanted]
+    yield from (f"{what}: {have} of {wanted}" for what, (have, wanted) in counts.items() if have < wanted)
 
 
 def publish(code: str) -> None:
@@ -151,20 +204,18 @@ def publish(code: str) -> None:
     lacks = missing(code)
     if lacks:
         raise LanguageError(f"{code} is not complete, {len(lacks)} things are missing: elp language check {code}")
+    for path in (_content() / f"{code}{DRAFT}", *(ROOT / "nlu" / "data" / code).glob(f"*{DRAFT}")):
+        path.rename(path.with_name(path.name.removesuffix(DRAFT)))
     folder = LOCALES / code / "LC_MESSAGES"
-    (folder / DRAFT).rename(folder / "elp.po")
+    (folder / DRAFT_CATALOGUE).rename(folder / "elp.po")
 
 
-def _catalogue(code: str) -> list[Message]:
-    with (LOCALES / code / "LC_MESSAGES" / "elp.po").open("rb") as file:
-        return [message for message in read_po(file, locale=code) if message.id]
+def _content() -> Path:
+    return ROOT / "knowledge_base" / "content"
 
 
-def _unfit(own: Message | None, english: Message) -> str | None:
-    if own is None or not own.string or own.fuzzy:
-        return "not translated"
-    said, wanted = _PLACEHOLDER.findall(str(own.string)), _PLACEHOLDER.findall(str(english.string))
-    return None if set(said) == set(wanted) else "other placeholders than the English"
+def _english() -> Sentences:
+    return sentences_of(read_catalogue(LOCALES / FALLBACK / "LC_MESSAGES" / "elp.po", FALLBACK))
 
 
 def table() -> str:

@@ -17,6 +17,11 @@ from backend.web import (
     appointments_api,
     attachments,
     auth,
+    booking_pages,
+    calendar_blocks,
+    calendar_feeds,
+    calendar_pages,
+    calendar_steps,
     chat,
     console,
     console_api,
@@ -31,6 +36,8 @@ from backend.web import (
     shift,
     single_sign_on,
     static,
+    stranded_pages,
+    visits,
 )
 from backend.web.problems import add_handlers
 from backend.web.protection import RequestSize, SecurityHeaders
@@ -79,9 +86,15 @@ def create_app(settings: Settings) -> FastAPI:
         console,
         key_pages,
         desk_pages,
+        booking_pages,
+        stranded_pages,
+        calendar_pages,
+        calendar_steps,
+        calendar_blocks,
+        calendar_feeds,
         admin,
     )
-    for part in (health, api, appointments_api, console_api, attachments, chat, privacy, *staff):
+    for part in (health, api, appointments_api, console_api, attachments, chat, visits, privacy, *staff):
         app.include_router(part.router)
     app.mount("/static", static.files(settings))
     return app

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import audit
 from backend.config import Settings
-from backend.db import Sessions, retried
-from backend.erasure import FORGET_AFTER, HELD, Writer, erase
+from backend.db import Sessions, Writer, retried
+from backend.erasure import FORGET_AFTER, HELD, erase
 from backend.models import (
     AccountLink,
     Appointment,
@@ -25,7 +25,9 @@ from backend.models import (
     Message,
     Receipt,
     StaffSession,
+    WaitingPlace,
 )
+from backend.models.appointments import OCCUPYING
 from bot.privacy import forgetting_text, known_text
 from bot.turn import Keeping, Known, Reply
 
@@ -42,6 +44,9 @@ _FORGET_AFTER_CLOSING = text("interval '60 seconds'")
 async def find_known(session: Writer, conversation_id: UUID, keeping: Keeping) -> Known:
     """Today's numbers of a conversation that exists."""
     own = (Message.conversation_id == conversation_id, Message.author == "person")
+    # Times that were looked at and left again have no name.
+    booked = (Appointment.conversation_id == conversation_id, Appointment.name.is_not(None))
+    visits = select(func.count()).where(*booked)
     columns = (
         select(func.count()).where(*own).scalar_subquery().label("messages"),
         select(func.min(Message.created_at)).where(*own).scalar_subquery().label("since"),
@@ -52,6 +57,8 @@ async def find_known(session: Writer, conversation_id: UUID, keeping: Keeping) -
         .where(Message.conversation_id == conversation_id)
         .scalar_subquery()
         .label("attachments"),
+        visits.scalar_subquery().label("visits"),
+        select(func.count()).where(WaitingPlace.conversation_id == conversation_id).scalar_subquery().label("waiting"),
         Conversation.language,
         Conversation.place,
         Conversation.active_at,
@@ -67,6 +74,8 @@ async def find_known(session: Writer, conversation_id: UUID, keeping: Keeping) -
         attachments=row.attachments,
         until=(row.active_at.astimezone(_ROME) + timedelta(days=keeping.days)).date(),
         forgets=row.forget_on_close,
+        visits=row.visits,
+        waiting=row.waiting,
     )
 
 
@@ -138,14 +147,20 @@ async def enforce_retention(sessions: Sessions, settings: Settings, *, now: date
     return erased
 
 
+# Whoever has a visit to come is expected, and reminded: their conversation lasts until it is over.
+_EXPECTED = exists().where(
+    Appointment.conversation_id == Conversation.id, Appointment.status.in_(OCCUPYING), Appointment.ends > func.now()
+)
+
+
 def _unused_since(moment: datetime) -> tuple[ColumnElement[bool], ...]:
     newer = exists().where(Message.conversation_id == Conversation.id, Message.created_at >= moment)
-    return (Conversation.active_at < moment, ~newer)
+    return (Conversation.active_at < moment, ~newer, ~_EXPECTED)
 
 
 def _never_used_since(moment: datetime) -> tuple[ColumnElement[bool], ...]:
     written = exists().where(Message.conversation_id == Conversation.id, Message.author == "person")
-    return (Conversation.active_at < moment, ~written)
+    return (Conversation.active_at < moment, ~written, ~_EXPECTED)
 
 
 def _rows_of_age(settings: Settings, now: datetime) -> tuple[tuple[str, type[Base], ColumnElement[bool]], ...]:
@@ -156,6 +171,7 @@ def _rows_of_age(settings: Settings, now: datetime) -> tuple[tuple[str, type[Bas
         ("staff_sessions", StaffSession, StaffSession.expires_at < now),
         ("account_links", AccountLink, AccountLink.expires_at < now),
         ("ceremonies", Ceremony, Ceremony.expires_at < now),
+        ("waiting_places", WaitingPlace, WaitingPlace.last_day < (now - timedelta(days=1)).date()),
         ("appointments", Appointment, Appointment.ends < now - timedelta(days=settings.keep_conversations_days)),
     )
 

@@ -27,6 +27,8 @@ RULES: Mapping[str, Mapping[str, str]] = {
     "code": {"account": "6 per 10 minute"},
     "link": {"email": "3/hour", "address": "30/hour"},
     "booking": {"conversation": "6/hour; 12/day", "address": "60/hour"},
+    "visit_code": {"account": "40 per 10 minute"},
+    "feed": {"address": "60/minute"},
 }
 """Kind of act → who is counted → how often. `pair` is one account tried from one address."""
 

@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import audit
 from backend.access import Staff, access_conversation
-from backend.conversations import notify
-from backend.db import TYPING
+from backend.db import TYPING, notify
 from backend.errors import AppError, EmptyMessage, NotFound, TooLong
 from backend.handover import check_holder
 from backend.models import Desk, Gap, Handover, Message, Note

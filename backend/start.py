@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend import articles, desk_hours, install, postgres, supervisor, users
+from backend import articles, desk_examples, install, postgres, supervisor, users
 from backend.config import Settings
 from backend.conversations import erase_for_person
 from backend.db import create_engine, create_sessions
@@ -47,7 +47,7 @@ def announcement(settings: Settings) -> Iterable[str]:
     """What `elp run` says when it is ready."""
     yield from invite_administrator(settings)
     try:
-        desks = asyncio.run(_in_session(settings, desk_hours.desks_with_demo_hours))
+        desks = asyncio.run(_in_session(settings, desk_examples.desks_with_demo_hours))
     except (SQLAlchemyError, OSError):
         return  # the database went away this moment; the service goes on, and the next start says it
     if desks:
@@ -133,15 +133,18 @@ def seed_content(settings: Settings, *, demo: Demo = "none") -> str:
             sessions = create_sessions(engine)
             seeded = await articles.seed(sessions, content)
             async with sessions.begin() as session:
-                made = await desk_hours.seed_places(session)
+                made = await desk_examples.seed_places(session)
                 wanted = demo == "all" or (demo == "new" and made)
-                return seeded, made, await desk_hours.seed_demo_hours(session) if wanted else 0
+                examples = await desk_examples.seed_demo_hours(session) if wanted else 0
+                if demo != "none":
+                    await desk_examples.seed_demo_kinds(session)
+                return seeded, made, examples
         finally:
             await engine.dispose()
 
     seeded, made, examples = asyncio.run(work())
     done = f"{seeded.added} entries added, {seeded.updated} updated, {seeded.kept} edited here and left alone"
-    done += f"; desk {desk_hours.FIRST_DESK!r} made" if made else ""
+    done += f"; desk {desk_examples.FIRST_DESK!r} made" if made else ""
     return done + (f"; example hours at {examples} desks" if examples else "")
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
+from backend.db import Writer
 from backend.diary import name_of
-from backend.erasure import Writer
 from backend.models import AppointmentKind, Desk
 from backend.visits import Visit
 from bot.visit_card import VisitFacts

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from procrastinate import App, PsycopgConnector
 
+from backend.booking import expire_holds
 from backend.chat import find_unanswered, finish_turn
 from backend.config import Settings
 from backend.db import plain_url
@@ -16,7 +17,9 @@ from backend.logs import set_up_logging
 from backend.people import enforce_retention, erase_forgotten
 from backend.queue_mail import alert_desks, mail_about_new
 from backend.queue_watch import Patience, escalate, new_since, release_abandoned, renew_broken
+from backend.reminders import remind
 from backend.services import Services, open_services
+from backend.waiting_list import pass_on_expired
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,28 @@ def create_jobs(services: Services) -> App:
                 "queue: %d put back, %d promises renewed, %d about to break", released, renewed, sum(late.values())
             )
         await alert_desks(services, late)
+
+    @app.periodic(cron="* * * * * */30")
+    @app.task(name="remind", queueing_lock="remind", pass_context=False)
+    async def remind_people(timestamp: int) -> int:
+        """Of their visits, a day and two hours before."""
+        reminded = await remind(services.sessions, services.now())
+        if reminded:
+            log.info("reminded %d people of their visit", reminded)
+        return reminded
+
+    @app.periodic(cron="* * * * * */15")
+    @app.task(name="pass_on_offers", queueing_lock="pass_on_offers", pass_context=False)
+    async def pass_on_offers(timestamp: int) -> int:
+        """A free time that somebody did not answer to is offered to the next one who waits."""
+        return await pass_on_expired(services.sessions, services.now())
+
+    @app.periodic(cron="* * * * *")
+    @app.task(name="expire_holds", queueing_lock="expire_holds", pass_context=False)
+    async def clear_holds(timestamp: int) -> int:
+        """Times that somebody looked at and did not book."""
+        async with services.sessions.begin() as session:
+            return await expire_holds(session, services.now())
 
     @app.periodic(cron="* * * * *")
     @app.task(name="mail_new", queueing_lock="mail_new", pass_context=False)

@@ -1,9 +1,14 @@
 """Buttons: what stands on them in every language. An id says all that is needed to act on it (design section 4.1)."""
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
-from bot.phrases import SPOKEN, say
+from babel.dates import format_timedelta
+
+from bot.bookings import PARTS, Draft, read_day, read_moment
+from bot.phrases import SPOKEN, digits, language_name, locale, say
 from bot.turn import Choice
+from bot.visit_card import short_day, short_moment
 from knowledge_base.entry import Entry
 
 TOPICS = (
@@ -19,6 +24,7 @@ TOPICS = (
     "societa_inclusiva",
 )
 """Categories of the knowledge base in the order a person sees them."""
+_WAITING = {"join": "wait_join", "take": "wait_take", "pass": "wait_pass", "leave": "wait_leave"}
 
 
 def button(language: str, name: str, rest: str = "", *, key: str | None = None) -> Choice:
@@ -35,16 +41,28 @@ def topic_buttons(language: str) -> tuple[Choice, ...]:
     return tuple(Choice(f"topic:{topic}", say(language, f"topic.{topic}")) for topic in TOPICS)
 
 
-def answer_buttons(language: str, entry_id: str) -> tuple[Choice, ...]:
-    """What stands under every answer (design section 4)."""
+def answer_buttons(language: str, entry: Entry) -> tuple[Choice, ...]:
+    """What stands under every answer (design section 4). Where no desk of ours receives people for it, the button says
+    that the appointment is to talk about it: nobody should take it for one at that office."""
     return (
-        button(language, "useful", f"{entry_id}:yes", key="useful_yes"),
-        button(language, "useful", f"{entry_id}:no", key="useful_no"),
-        button(language, "simpler", entry_id),
-        button(language, "show", entry_id),
-        button(language, "book"),
+        button(language, "useful", f"{entry.id}:yes", key="useful_yes"),
+        button(language, "useful", f"{entry.id}:no", key="useful_no"),
+        button(language, "simpler", entry.id),
+        button(language, "show", entry.id),
+        button(language, "book", entry.id, key="book" if entry.facts.booking_desk else "book_about"),
         button(language, "human"),
     )
+
+
+def minutes_words(language: str, minutes: int) -> str:
+    """«10 minuti», with the plural the language asks for."""
+    span = timedelta(minutes=minutes)
+    return digits(language, str(format_timedelta(span, granularity="minute", threshold=1e9, locale=locale(language))))
+
+
+def day_part(language: str, day: str, part: str | None) -> str:
+    """«mar 24 nov, mattina»."""
+    return say(language, "book.day_part", day=day, part=say(language, f"book.{part}")) if part in PARTS else day
 
 
 def label_of(choice: str, language: str, find_entry: Callable[[str], Entry | None]) -> str:
@@ -64,6 +82,34 @@ def label_of(choice: str, language: str, find_entry: Callable[[str], Entry | Non
         name = f"facet_{rest.partition(':')[0]}"
     if choice == "no:forget-now":
         name = "forget_no"
+    label = _booking_label(name, rest, language)
+    if label:
+        return label
+    if name == "visit":
+        name = f"visit_{rest.partition(':')[0]}"
+    if name == "wait":
+        name = _WAITING.get(rest.partition(":")[0], name)
     key = f"choice.{name}"
     label = say(language, key)
     return label if label != key else say(language, "choice.unknown")
+
+
+def _booking_label(name: str, rest: str, language: str) -> str | None:
+    """Of what an id of booking says by itself."""
+    code, _, more = rest.partition(":")
+    if name == "late" and more.isascii() and more.isdigit() and len(more) < 4:
+        return minutes_words(language, int(more))
+    draft = Draft.read(code)
+    if draft is None:
+        return None
+    day, moment = read_day(more[:8]), read_moment(more)
+    if name == "time" and moment:
+        return short_moment(language, moment)
+    if name == "day" and day:
+        return day_part(language, short_day(language, day), more[9:])
+    if name == "lang" and draft.interpreter:
+        return say(language, "choice.with_interpreter")
+    if name == "lang":
+        own = draft.language == language
+        return say(language, "choice.no_interpreter") if own else language_name(draft.language, language)
+    return None

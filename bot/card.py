@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from babel.dates import format_date, format_skeleton, format_time, get_day_names
 
-from bot.phrases import join, language_name, locale, say
+from bot.phrases import digits, join, language_name, locale, say
 from knowledge_base.entry import WEEKDAYS, Entry, Facts, Period, Phone, Text, TextState
 from knowledge_base.opening import Opening, opening
 
@@ -229,7 +229,7 @@ def _days(days: tuple[str, ...], language: str) -> str:
 
 def clock(at: time | datetime, language: str) -> str:
     """Hour and minute as the language writes them."""
-    return str(format_time(at, "short", locale=locale(language)))
+    return digits(language, str(format_time(at, "short", locale=locale(language))))
 
 
 def _open_line(state: Opening, language: str) -> str:
@@ -248,8 +248,8 @@ def _month(checked_on: str, language: str) -> str:
     """«November 2026», or the day where it is known."""
     year, month, *day = (int(part) for part in checked_on.split("-"))
     if day:
-        return str(format_date(date(year, month, day[0]), "long", locale=locale(language)))
-    return str(format_skeleton("yMMMM", date(year, month, 1), locale=locale(language)))
+        return digits(language, str(format_date(date(year, month, day[0]), "long", locale=locale(language))))
+    return digits(language, str(format_skeleton("yMMMM", date(year, month, 1), locale=locale(language))))
 
 
 def _notes(entry: Entry, language: str, *, written_in: str, today: date) -> tuple[str, ...]:

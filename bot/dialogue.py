@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
-from bot import handover_flow, phrases, privacy_flow
+from bot import booking_steps, handover_flow, phrases, privacy_flow
+from bot.bookings import BUTTONS
 from bot.buttons import TOPICS, answer_buttons, button, entry_buttons, topic_buttons
 from bot.language import named
 from bot.phrases import KNOWN, SPOKEN, say
@@ -17,12 +18,13 @@ _TOPIC_PAGE = 6
 _ACT_SURE = 0.55
 """Below this an act is not taken from the classifier: the sentence is looked up instead."""
 _MISSES_BEFORE_PERSON = 2
-NOT_BUILT = {
-    Intent.BOOK: "book.not_yet",
-    Intent.RESCHEDULE: "book.not_yet",
-    Intent.CANCEL_BOOKING: "book.not_yet",
-    Intent.MY_BOOKINGS: "book.none_yet",
+BOOKING = {
+    Intent.BOOK: "book",
+    Intent.RESCHEDULE: "move_mine",
+    Intent.CANCEL_BOOKING: "cancel_mine",
+    Intent.MY_BOOKINGS: "visits",
 }
+"""The step of booking that an act begins with (`Reply.books`)."""
 SMALL_TALK = {Intent.GREET: "greet", Intent.THANKS: "thanks", Intent.GOODBYE: "goodbye", Intent.HELP: "help"}
 
 
@@ -40,9 +42,11 @@ class Actions(Protocol):
 
 def respond(turn: Turn, actions: Actions) -> Reply:
     """One reply to one message, in the order of design section 4. Never raises on what a person sent."""
-    if turn.incoming.choice is not None:
-        return _Turn(turn, actions).pressed(turn.incoming.choice)
-    return _Turn(turn, actions).written()
+    answering = _Turn(turn, actions)
+    choice = turn.incoming.choice
+    reply = answering.written() if choice is None else answering.pressed(choice)
+    plain = not (reply.books or reply.emergency or reply.erase or reply.hands_over)
+    return booking_steps.with_resume(reply) if plain else reply
 
 
 def emergency_lines(emergency: Emergency, language: str, actions: Actions) -> tuple[EmergencyLine, ...]:
@@ -65,7 +69,8 @@ def respond_held(turn: Turn, actions: Actions) -> Reply | None:
 
 def welcome(language: str, keeping: Keeping) -> Reply:
     """The first message of every conversation: what this is, what is kept of it, and where one can begin."""
-    choices = (*topic_buttons(language), button(language, "human"), button(language, "privacy"))
+    others = ("book", "human", "privacy")
+    choices = (*topic_buttons(language), *(button(language, name) for name in others))
     text = f"{say(language, 'welcome')}\n\n{short_notice(language, keeping)}"
     return Reply(language, text, "greet", choices=choices)
 
@@ -83,8 +88,9 @@ class _Turn:
 
     def written(self) -> Reply:
         understanding = self.turn.understanding
-        reply = self._emergency() or self._answer_to_question() or self._act() or self._facet() or self._found()
-        if understanding.written_in and not reply.emergency and reply.hands_over is None:
+        first = self._emergency() or self._answer_to_question() or self._booking_words()
+        reply = first or self._act() or self._facet() or self._found()
+        if understanding.written_in and not (reply.emergency or reply.hands_over or reply.books):
             return self._suggest_language(reply, understanding.written_in)
         return reply
 
@@ -115,6 +121,13 @@ class _Turn:
             return self._anything_else() if guess.intent is Intent.NO else None
         return self.pressed(pending if guess.intent is Intent.YES else f"no:{pending}")
 
+    def _booking_words(self) -> Reply | None:
+        """A name or a day that an appointment in the making waits for."""
+        turn = self.turn
+        named = booking_steps.is_asked_for_a_name(turn) and booking_steps.looks_like_a_name(turn)
+        timed = booking_steps.is_asked_for_a_time(turn) and booking_steps.means_a_time(turn)
+        return self._books("typed") if named or timed else None
+
     def _act(self) -> Reply | None:
         guess = self.turn.understanding.guess
         if guess is None or guess.intent.facet or guess.intent is Intent.ASK or not self._act_wins():
@@ -125,8 +138,10 @@ class _Turn:
             return self._change_language(wanted) if wanted else self._languages()
         if intent in SMALL_TALK:
             return self._small_talk(intent)
-        if intent in NOT_BUILT:
-            return self._not_built(intent)
+        if intent in BOOKING:
+            found = self.turn.understanding.found
+            about = found.hits[0].id if intent is Intent.BOOK and found and found.band is Band.SURE else ""
+            return self._books(f"{BOOKING[intent]}:{about}".rstrip(":"), intent)
         if intent is Intent.NOT_UNDERSTOOD:
             return self._simpler(self.state.last_entry)
         if intent in (Intent.HUMAN, Intent.FORGET, Intent.WHAT_DO_YOU_KNOW):
@@ -178,6 +193,8 @@ class _Turn:
     def pressed(self, choice: str) -> Reply:
         """Ids say everything; one that nobody knows any more gets a kind word and today's choices."""
         name, _, rest = choice.partition(":")
+        if name in BUTTONS:
+            return self._books(choice)
         handlers = {
             "entry": self._entry_button,
             "topic": self._topic,
@@ -201,7 +218,6 @@ class _Turn:
             "human": self._human,
             "bot": lambda: handover_flow.back(self.turn),
             "waiting": self._human,
-            "book": lambda: self._not_built(Intent.BOOK),
             "help": lambda: self._small_talk(Intent.HELP),
             "attachment": self._attachment,
         }
@@ -239,6 +255,8 @@ class _Turn:
     def _declined(self, what: str) -> Reply:
         if what == "forget-now":
             return privacy_flow.declined(self.turn)
+        if what.partition(":")[0] in BUTTONS:
+            return self._books(f"no:{what}")
         return self._anything_else()
 
     def _none_of_these(self) -> Reply:
@@ -254,7 +272,7 @@ class _Turn:
             found[1].summary,
             intent="ask",
             entry=entry.id,
-            choices=answer_buttons(self.language, entry.id),
+            choices=answer_buttons(self.language, entry),
             state=self._fresh(last_entry=entry.id),
         )
 
@@ -357,9 +375,8 @@ class _Turn:
             choices = (*self._topic_choices(), self._choice("human"), self._choice("languages"))
         return self._reply(say(self.language, SMALL_TALK[intent]), intent=intent.value, choices=choices)
 
-    def _not_built(self, intent: Intent) -> Reply:
-        choices = (*self._entry_choices(self.actions.desks()), self._choice("topics"))
-        return self._reply(say(self.language, NOT_BUILT[intent]), intent=intent.value, choices=choices)
+    def _books(self, step: str, intent: Intent = Intent.BOOK) -> Reply:
+        return self._reply("", intent=intent.value, state=self.state, books=step)
 
     def _human(self) -> Reply:
         choices = (*self._entry_choices(self.actions.desks()), self._choice("topics"))

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_skeleton
 
-from bot import privacy_flow
+from bot import booking_steps, privacy_flow
+from bot.bookings import BUTTONS
 from bot.buttons import button, topic_buttons
-from bot.phrases import SPOKEN, locale, say
+from bot.phrases import SPOKEN, digits, locale, say
 from bot.privacy import long_date
 from bot.turn import Choice, DialogueState, EmergencyLine, HandOver, Held, Reply, Turn
 from knowledge_base.entry import Entry
@@ -26,7 +27,8 @@ def moment(language: str, at: datetime, zone: str) -> str:
     """«mar 24 nov, 10:00», on the clock of the desk; the day is always there, for it may be read tomorrow."""
     local, spoken = at.astimezone(ZoneInfo(zone)), locale(language)
     day = format_skeleton("MMMEd", local, locale=spoken)
-    return str(spoken.datetime_formats["medium"]).format(format_skeleton("Hm", local, locale=spoken), day)
+    written = str(spoken.datetime_formats["medium"]).format(format_skeleton("Hm", local, locale=spoken), day)
+    return digits(language, written)
 
 
 def _sentence(language: str, key: str, held: Held) -> str:
@@ -103,7 +105,9 @@ def respond_held(turn: Turn, lines: tuple[EmergencyLine, ...]) -> Reply | None:
     and answers to its own buttons. Everything else is for the person, and gets None. `lines` are of the emergency."""
     language, choice = turn.incoming.language, turn.incoming.choice
     if choice is None:
-        return _emergency(turn, lines)
+        return _emergency(turn, lines) or _name_of_visit(turn)
+    if choice.partition(":")[0] in BUTTONS:
+        return Reply(language, "", "book", state=turn.state, books=choice)
     if choice == "bot":
         return back(turn)
     if choice in ("waiting", "human"):
@@ -128,6 +132,13 @@ def _emergency(turn: Turn, lines: tuple[EmergencyLine, ...]) -> Reply | None:
     text = f"{say(language, f'emergency.{found.kind}')}\n\n{say(language, 'handover.marked_urgent')}"
     state = turn.state.change(danger=True)
     return Reply(language, text, "emergency", state=state, emergency=lines, hands_over=HandOver("emergency"))
+
+
+def _name_of_visit(turn: Turn) -> Reply | None:
+    """The name that a step of booking has just asked for is not for the desk to answer."""
+    if not (booking_steps.is_asked_for_a_name(turn) and booking_steps.looks_like_a_name(turn)):
+        return None
+    return Reply(turn.incoming.language, "", "book", state=turn.state, books="typed")
 
 
 def back(turn: Turn) -> Reply:

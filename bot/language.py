@@ -38,6 +38,11 @@ def _identifier() -> LanguageIdentifier:
     return identifier
 
 
+def recognises(code: str) -> bool:
+    """Whether `detect` can come to this language."""
+    return code in _identifier().nb_classes
+
+
 @cache
 def _script(letter: str) -> str:
     return unicodedata.name(letter, "").split(" ")[0]
@@ -56,6 +61,19 @@ def script_of(text: str) -> str | None:
     if text.isascii():
         return "LATIN"
     return Counter(map(_script, letters)).most_common(1)[0][0]
+
+
+@cache
+def _scripts_of(code: str) -> frozenset[str | None]:
+    """As its speakers write its name, and as CLDR does."""
+    return frozenset({script_of(language_name(code, code)), script_of(KNOWN[code].name)})
+
+
+def in_own_script(text: str, code: str) -> float:
+    """Which part of the letters are in the script of a known language, 0 to 1; 1 for a text without letters."""
+    letters = [letter for letter in text if letter.isalpha()]
+    own = sum(_script(letter) in _scripts_of(code) for letter in letters)
+    return own / len(letters) if letters else 1.0
 
 
 def looks_arabizi(text: str) -> bool:
@@ -87,14 +105,16 @@ def detect(text: str) -> tuple[str, float] | None:
 
 
 def suggest(text: str, current: str) -> str | None:
-    """A language other than the current one that the text is surely written in, or None.
+    """A language other than the current one that the text is surely written in, and that people can choose; or None.
 
     Never on fewer than three words; Chinese, written without spaces, counts letters instead.
     """
     if len(text.split()) < _FEWEST_WORDS and not (script_of(text) == "CJK" and len(text) >= 2 * _FEWEST_WORDS):
         return None
     found = detect(text)
-    return found[0] if found is not None and found[0] != current and found[1] >= _SURE else None
+    if found is None or found[0] == current or found[0] not in SPOKEN:
+        return None
+    return found[0] if found[1] >= _SURE else None
 
 
 @cache

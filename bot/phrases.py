@@ -4,6 +4,7 @@ Catalogues are gettext `.po` files under `locales/`; they are compiled in memory
 """
 
 import io
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,10 +16,15 @@ from babel import Locale
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 
 LOCALES = Path(__file__).parent.parent / "locales"
 SOURCE = "it"
 FALLBACK = "en"
+
+
+_ZEROS = {"arab": "ARABIC-INDIC", "arabext": "EXTENDED ARABIC-INDIC", "beng": "BENGALI", "deva": "DEVANAGARI"}
+"""CLDR's names of numbering systems, and those of their digits in Unicode: Babel writes dates with Latin digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +89,44 @@ def catalogue(code: str) -> GNUTranslations:
 
 
 def say(language: str, key: str, /, **values: Any) -> str:
-    """The sentence for a key, filled in. A missing key is a defect the tests catch; it shows the fallback's text."""
+    """The sentence for a key, filled in; whole numbers as the language writes them. A missing key is a defect the tests
+    catch; it shows the fallback's text."""
     text = catalogue(language).gettext(key)
     if text == key and language != FALLBACK:
         text = catalogue(FALLBACK).gettext(key)
-    return text.format(**values) if values else text
+    return text.format(**_written(language, values)) if values else text
 
 
 def say_count(language: str, key: str, count: int, /, **values: Any) -> str:
     """The plural form that CLDR asks for with this count; the catalogue holds `<key>` with all its forms."""
-    return catalogue(language).ngettext(key, key, count).format(count=count, **values)
+    return catalogue(language).ngettext(key, key, count).format(**_written(language, {"count": count, **values}))
+
+
+def _written(language: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: number(language, value) if type(value) is int else value  # True is an int too, and no number
+        for name, value in values.items()
+    }
+
+
+def number(language: str, value: int) -> str:
+    """«4.000»: a number that counts something."""
+    return digits(language, str(format_decimal(value, locale=locale(language), numbering_system="default")))
+
+
+def digits(language: str, text: str) -> str:
+    """A date, time or count with the figures of the language (decision 20). Never for what somebody dials, types or
+    compares with a paper: telephone numbers, codes, addresses, amounts."""
+    return text.translate(_figures(language))
+
+
+@cache
+def _figures(language: str) -> dict[int, str]:
+    script = _ZEROS.get(locale(language).default_numbering_system)
+    if script is None:
+        return {}
+    zero = ord(unicodedata.lookup(f"{script} DIGIT ZERO"))
+    return {ord("0") + figure: chr(zero + figure) for figure in range(10)}
 
 
 @cache

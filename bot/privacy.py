@@ -10,18 +10,19 @@ from bot.turn import Keeping, Known
 
 _NEVER_WEEKS = 1e9
 """Babel goes over to the next greater unit above this part of it; people count what is kept in days."""
-NOTICE = ("kept", "not_kept", "where", "how_long", "read", "rights")
+NOTICE = ("kept", "visits", "not_kept", "where", "how_long", "read", "rights")
 """Parts of the notice in reading order: `privacy.<part>` is the heading, `privacy.<part>.text` what it says."""
 
 
 def days(language: str, number: int) -> str:
     """«90 giorni», with the plural the language asks for."""
     span = timedelta(days=number)
-    return format_timedelta(span, granularity="day", threshold=_NEVER_WEEKS, locale=phrases.locale(language))
+    written = format_timedelta(span, granularity="day", threshold=_NEVER_WEEKS, locale=phrases.locale(language))
+    return phrases.digits(language, written)
 
 
 def long_date(language: str, day: date) -> str:
-    return str(format_date(day, "long", locale=phrases.locale(language)))
+    return phrases.digits(language, str(format_date(day, "long", locale=phrases.locale(language))))
 
 
 def short_notice(language: str, keeping: Keeping) -> str:
@@ -57,6 +58,8 @@ def known_lines(language: str, known: Known) -> list[str]:
         *([say(language, "know.place", place=known.place)] if known.place else []),
         say(language, "know.opinions", count=known.opinions),
         say(language, "know.attachments", count=known.attachments),
+        say(language, "know.visits", count=known.visits),
+        *([say(language, "know.waiting", count=known.waiting)] if known.waiting else []),
         say(language, "know.nothing_else"),
     ]
     if known.forgets:

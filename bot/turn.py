@@ -6,6 +6,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal, Self
 
+from bot.visit_card import VisitCard
+from bot.wishes import Wish
 from knowledge_base.search import SearchResult
 
 
@@ -82,6 +84,8 @@ class Understanding:
     emergency: Emergency | None = None
     guess: Guess | None = None
     found: SearchResult | None = None
+    wish: Wish | None = None
+    """A day or part of the day that the words name; only looked for while an appointment is being made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,9 @@ class DialogueState:
     """An emergency was written of, and the person has not said since that they are safe."""
     suggested: tuple[str, ...] = ()
     """Languages already suggested, so that nobody is asked twice."""
+    booking: Mapping[str, str] = field(default_factory=dict)
+    """Of an appointment that is being made: `at`, the step it stands at as the id of a button; `entry`, what it is
+    about; `wish`, a day named in words (`Wish.code`); `zone`, the desk's; `waited`, answers given in between."""
 
     def to_json(self) -> dict[str, Any]:
         empty = type(self)()
@@ -144,6 +151,10 @@ class Known:
     """Day on which it is erased when nothing more is written."""
     forgets: bool
     """Erased soon after the page is closed."""
+    visits: int = 0
+    """Appointments, past and cancelled ones too."""
+    waiting: int = 0
+    """Places in waiting lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +236,7 @@ class Reply:
     """The person does not want to wait for a person any more."""
     helped: bool | None = None
     """Whether the person at the desk could help, as the one who was helped says."""
+    books: str | None = None
+    """A step of booking, as the id of a button, or `typed` for words: `booking_flow.answer` makes the rest of the reply
+    in the transaction that stores it."""
+    visit: VisitCard | None = None

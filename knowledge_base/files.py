@@ -1,6 +1,7 @@
 """Content files: `entries.json` with the facts, one folder a language with one text an entry.
 
-They are made to be read and compared by people: one fact a line, stable order, UTF-8.
+They are made to be read and compared by people: one fact a line, stable order, UTF-8. Texts in a language that nobody
+can choose yet stand in a folder whose name ends in `.draft`, and nobody finds them.
 """
 
 import json
@@ -14,6 +15,8 @@ from pydantic import ValidationError
 from knowledge_base.entry import SOURCE_LANGUAGE, Entry, Text
 
 CONTENT = Path(__file__).parent / "content"
+DRAFT = ".draft"
+"""What the name of a file or folder ends in as long as it waits for its language to be complete."""
 _OUTSIDE = "outside.txt"
 
 
@@ -28,19 +31,21 @@ class Content:
     """Per language, questions that no entry answers."""
 
 
-def load_content(folder: Path = CONTENT) -> Content:
-    """Raises ContentError at the first file that cannot be used."""
-    languages = sorted(path.name for path in folder.iterdir() if path.is_dir())
+def load_content(folder: Path = CONTENT, *, drafts: bool = False) -> Content:
+    """With the languages that wait to be complete when `drafts`. Raises ContentError at the first unusable file."""
+    found = sorted(path for path in folder.iterdir() if path.is_dir() and (drafts or path.suffix != DRAFT))
+    languages = {path.name.removesuffix(DRAFT): path for path in found}
     entries = tuple(
-        _entry(raw, {code: folder / code / f"{raw.get('id')}.json" for code in languages}, folder)
+        _entry(raw, {code: path / f"{raw.get('id')}.json" for code, path in languages.items()}, folder)
         for raw in _read_json(folder / "entries.json")
     )
-    _check_ids(entries, folder, languages)
-    return Content(entries, {code: _outside(folder / code / _OUTSIDE) for code in languages})
+    _check_ids(entries, folder, found)
+    return Content(entries, {code: _outside(path / _OUTSIDE) for code, path in languages.items()})
 
 
 def save_text(entry_id: str, language: str, text: Text, *, folder: Path = CONTENT) -> None:
-    path = folder / language / f"{entry_id}.json"
+    draft = folder / f"{language}{DRAFT}"
+    path = (draft if draft.is_dir() else folder / language) / f"{entry_id}.json"
     path.parent.mkdir(exist_ok=True)
     _write_json(path, text.model_dump(mode="json", exclude_defaults=True, exclude={"questions"}) | _always(text))
 
@@ -61,15 +66,15 @@ def _entry(raw: Mapping[str, Any], paths: Mapping[str, Path], folder: Path) -> E
         raise ContentError(f"{folder}: entry {raw.get('id')!r}, {where}: {first['msg']}") from None
 
 
-def _check_ids(entries: tuple[Entry, ...], folder: Path, languages: list[str]) -> None:
+def _check_ids(entries: tuple[Entry, ...], folder: Path, languages: list[Path]) -> None:
     ids = [entry.id for entry in entries]
     if len(set(ids)) != len(ids):
         twice = sorted({i for i in ids if ids.count(i) > 1})
         raise ContentError(f"{folder / 'entries.json'}: the same id stands twice: {', '.join(twice)}")
-    for code in languages:
-        stray = {path.stem for path in (folder / code).glob("*.json")} - set(ids)
+    for language in languages:
+        stray = {path.stem for path in language.glob("*.json")} - set(ids)
         if stray:
-            raise ContentError(f"{folder / code}: texts of entries that do not exist: {', '.join(sorted(stray))}")
+            raise ContentError(f"{language}: texts of entries that do not exist: {', '.join(sorted(stray))}")
 
 
 def stamp_translations(content: Content, *, folder: Path = CONTENT) -> int:

@@ -27,6 +27,7 @@ from backend.web.status import HandoverView, find_status, person_is_writing
 from backend.web.stream import Told, events, last_seen, streaming
 from backend.web.tokens import BearerToken, Caller, cookie_value
 from backend.web.views import CardView, MessageView, card_view, message_view, message_views
+from bot.bookings import takes_time
 from bot.card import build_card
 from bot.phrases import SPOKEN
 
@@ -87,14 +88,17 @@ async def count_conversation(request: Request, services: Services) -> None:
     await services.limits.check("conversation", address=address_of(request))
 
 
-async def count_message(request: Request, services: Services, caller: Caller | None) -> None:
-    """By address, and by conversation with its token: a stranger who knows an id uses up nobody's share.
+async def count_message(request: Request, services: Services, caller: Caller | None, choice: str | None = None) -> None:
+    """By address, and by conversation with its token: a stranger who knows an id uses up nobody's share. A button
+    that takes a time from others counts as a booking, too: nobody fills a desk's diary from many conversations.
 
     Raises TooManyRequests."""
     who = {"address": address_of(request)}
     if caller is not None:
         who["conversation"] = cookie_value(caller)
     await services.limits.check("message", **who)
+    if choice is not None and takes_time(choice):
+        await services.limits.check("booking", address=who["address"])
 
 
 class NewConversation(BaseModel):
@@ -179,7 +183,7 @@ async def send_message(
     services: ServicesHere,
     afterwards: BackgroundTasks,
 ) -> Messages:
-    await count_message(request, services, Caller(conversation_id, token))
+    await count_message(request, services, Caller(conversation_id, token), body.choice)
     sent = Sent(body.client_message_id, text=body.text or "", choice=body.choice)
     turn = await receive(services.chat, conversation_id, token, sent)
     answers = [row for row in turn.messages if row.author != "person"]

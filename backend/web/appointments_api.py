@@ -25,6 +25,7 @@ from backend.web.pages import reader_language
 from backend.web.problems import problem
 from backend.web.staff import address_of
 from backend.web.tokens import BearerToken, Caller, cookie_value
+from backend.web.visits import calendar_file
 from bot.phrases import say
 
 USUAL_DAYS = 14
@@ -328,24 +329,4 @@ async def cancel_appointment(appointment_id: UUID, token: BearerToken, services:
 async def read_calendar(request: Request, appointment_id: UUID, token: BearerToken, services: ServicesHere) -> Response:
     async with services.sessions.begin() as session:
         visit = await _read(session, appointment_id, token)
-        desk = await session.get(Desk, visit.desk_id)
-    language = visit.language
-    name = desk.name if desk else ""
-    entry = ics.Entry(
-        uid=visit.uid,
-        sequence=visit.sequence,
-        starts=visit.starts,
-        ends=visit.ends,
-        changed_at=visit.changed_at,
-        cancelled=visit.status == "cancelled",
-        summary=say(language, "ics.summary_demo" if visit.demo else "ics.summary", desk=name),
-        location=", ".join(part for part in (name, _address(services, desk)) if part),
-        description=say(language, "ics.code", code=visit.code or ""),
-    )
-    headers = {"content-disposition": 'attachment; filename="appointment.ics"', "cache-control": "no-store"}
-    return Response(ics.write(entry), media_type=ics.MEDIA_TYPE, headers=headers)
-
-
-def _address(services: Services, desk: Desk | None) -> str:
-    entry = services.shelf.find_entry(desk.entry_id) if desk and desk.entry_id else None
-    return (entry.facts.address if entry else None) or ""
+        return await calendar_file(session, services, visit, visit.language)

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
 from backend.chat import Answered, ErasedMeanwhile, Sent, receive
+from backend.chat_booking import last_visit_ends
 from backend.conversations import (
     Access,
     StoredMessage,
@@ -38,6 +39,8 @@ router = APIRouter(include_in_schema=False)
 _YEAR_S = 365 * 24 * 3600
 KEPT_WHILE_HELD = timedelta(days=30)
 """Whoever waits for a person may close the browser and find the answer later; else its cookie goes with the browser."""
+KEPT_AFTER_VISIT = timedelta(days=1)
+"""Whoever has an appointment finds it and its reminders here until it is over."""
 _ANSWERS = ("bot", "operator")
 
 
@@ -79,7 +82,8 @@ async def _find_log(request: Request, services: Services) -> _Log:
 def _view(row: StoredMessage, services: Services) -> MessageView:
     view = message_view(row, services.shelf, now=services.now())
     if view.choice is not None:
-        view.text = label_of(view.choice, view.language, services.shelf.find_entry)
+        label = row.payload.get("label")
+        view.text = label or label_of(view.choice, view.language, services.shelf.find_entry)
     return view
 
 
@@ -150,7 +154,7 @@ async def send(
     check_same_site(request)
     sent = Sent(client_message_id or secrets.token_urlsafe(12), text=text, choice=choice)
     try:
-        await count_message(request, services, caller_of_page(request))
+        await count_message(request, services, caller_of_page(request), choice)
         turn = await in_conversation(request, services, lambda caller: _receive(services, caller, sent))
     except AppError as error:
         if isinstance(error, Forbidden):
@@ -198,15 +202,23 @@ async def answer(request: Request, services: Services, turn: PageTurn, *, back: 
         response: Response = _live_answer(turn, services)
     else:
         response = RedirectResponse(f"/#m{turn.answered.messages[0].id}", status_code=303)
-    kept = turn.answered.state in HELD and not await _forgets(services, turn.caller)
-    if turn.opened or kept or back:
-        max_age = int(KEPT_WHILE_HELD.total_seconds()) if kept else None
+    held, booked = turn.answered.state in HELD, any("visit" in row.payload for row in turn.answered.messages)
+    keep = await _keep_for(services, turn.caller, held=held) if held or booked or back else None
+    if turn.opened or keep or back:
+        max_age = int(keep.total_seconds()) if keep else None
         _set_cookie(response, CHAT_COOKIE, cookie_value(turn.caller), request, max_age=max_age)
     return response
 
 
-async def _forgets(services: Services, caller: Caller) -> bool:
-    return (await check_access(services.sessions, caller.conversation_id, caller.token)).forgets
+async def _keep_for(services: Services, caller: Caller, *, held: bool) -> timedelta | None:
+    """How long this browser remembers its conversation after it was closed; None: it does not."""
+    access = await check_access(services.sessions, caller.conversation_id, caller.token)
+    if access.forgets:
+        return None
+    async with services.sessions.begin() as session:
+        last = await last_visit_ends(session, access.id, services.now())
+    coming = last - services.now() + KEPT_AFTER_VISIT if last else None
+    return max(coming or timedelta(), KEPT_WHILE_HELD) if held else coming
 
 
 def _live_answer(turn: PageTurn, services: Services) -> HTMLResponse:

@@ -10,14 +10,16 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend import desk_hours, saved_replies
+from backend import booking_setup, desk_days, desk_hours, desk_week, saved_replies
 from backend.access import Staff, access_saved_replies
 from backend.calendars import coming_holidays, holiday_countries
 from backend.desk_hours import DeskHours
 from backend.errors import AppError, NotFound
 from backend.services import Services
-from backend.web.admin_page import Change, Field, RowId, attempt
+from backend.stranded import Change, VisitsStranded
+from backend.web.admin_page import Field, RowId, attempt
 from backend.web.staff import StaffHere, own_form, problem_page, staff_language, staff_page
+from backend.web.stranded_pages import leaves, question_page, try_change
 from bot import handover_flow
 from bot.phrases import SOURCE, locale, say
 from bot.turn import Held
@@ -49,14 +51,34 @@ async def show_hours(request: Request, desk_id: RowId, staff: StaffHere, done: D
 async def add_periods(
     request: Request, desk_id: RowId, staff: StaffHere, weekday: Days, opens: Field = "", closes: Field = ""
 ) -> Response:
-    change = functools.partial(desk_hours.add_periods, desk_id=desk_id, weekdays=weekday, opens=opens, closes=closes)
+    change = functools.partial(desk_week.add_periods, desk_id=desk_id, weekdays=weekday, opens=opens, closes=closes)
     typed = {"weekday": weekday, "opens": opens, "closes": closes}
     return await _hours_changed(request, staff, desk_id, change, form="periods", typed=typed)
 
 
+@router.post("/hours/periods/{period_id}")
+async def change_period(
+    request: Request, desk_id: RowId, period_id: RowId, staff: StaffHere, opens: Field = "", closes: Field = ""
+) -> Response:
+    change = functools.partial(
+        desk_week.change_period, desk_id=desk_id, period_id=period_id, opens=opens, closes=closes
+    )
+    typed = {str(period_id): {"opens": opens, "closes": closes}}
+    return await _hours_changed(request, staff, desk_id, change, form="period", typed=typed)
+
+
+@router.post("/hours/breaks")
+async def add_break(
+    request: Request, desk_id: RowId, staff: StaffHere, weekday: Days, begins: Field = "", ends: Field = ""
+) -> Response:
+    change = functools.partial(desk_week.add_break, desk_id=desk_id, weekdays=weekday, begins=begins, ends=ends)
+    typed = {"weekday": weekday, "begins": begins, "ends": ends}
+    return await _hours_changed(request, staff, desk_id, change, form="breaks", typed=typed)
+
+
 @router.post("/hours/periods/{period_id}/remove")
 async def remove_period(request: Request, desk_id: RowId, period_id: RowId, staff: StaffHere) -> Response:
-    change = functools.partial(desk_hours.remove_period, desk_id=desk_id, period_id=period_id)
+    change = functools.partial(desk_week.remove_period, desk_id=desk_id, period_id=period_id)
     return await _hours_changed(request, staff, desk_id, change, done="deleted")
 
 
@@ -74,7 +96,7 @@ async def add_days(
     typed = {"first": first, "last": last, "opens": opens, "closes": closes, "note": note}
 
     async def change(session: AsyncSession, staff: Staff) -> None:
-        await desk_hours.add_days(session, staff, desk_id, now=now(), **typed)
+        await desk_days.add_days(session, staff, desk_id, now=now(), **typed)
 
     return await _hours_changed(request, staff, desk_id, change, form="days", typed=typed)
 
@@ -83,7 +105,7 @@ async def add_days(
 async def remove_days(
     request: Request, desk_id: RowId, staff: StaffHere, first: Field = "", last: Field = ""
 ) -> Response:
-    change = functools.partial(desk_hours.remove_days, desk_id=desk_id, first=first, last=last)
+    change = functools.partial(desk_days.remove_days, desk_id=desk_id, first=first, last=last)
     return await _hours_changed(request, staff, desk_id, change, done="deleted")
 
 
@@ -100,18 +122,32 @@ async def save_settings(
 
 
 @router.post("/hours/confirm")
-async def confirm_hours(request: Request, desk_id: RowId, staff: StaffHere) -> Response:
-    change = functools.partial(desk_hours.confirm_hours, desk_id=desk_id)
-    return await _hours_changed(request, staff, desk_id, change)
+async def confirm_hours(request: Request, desk_id: RowId, staff: StaffHere, back: Field = "") -> Response:
+    """The end of the examples, from here or (`back`) from the page of what can be booked."""
+    change = functools.partial(desk_hours.confirm_hours, desk_id=desk_id, now=now())
+    to = "booking" if back == "booking" else "hours"
+    return await _hours_changed(request, staff, desk_id, change, to=to, ends_demo=True)
 
 
 async def _hours_changed(
-    request: Request, staff: Staff, desk_id: int, change: Change, *, done: str = "saved", **values: Any
+    request: Request,
+    staff: Staff,
+    desk_id: int,
+    change: Change,
+    *,
+    done: str = "saved",
+    to: str = "hours",
+    ends_demo: bool = False,
+    **values: Any,
 ) -> Response:
-    problem = await attempt(request, staff, change)
+    if await leaves(request):
+        return await _hours_page(request, staff, desk_id, **values)
+    problem = await try_change(request, staff, desk_id, change, ends_demo=ends_demo)
+    if isinstance(problem, VisitsStranded):
+        return await question_page(request, staff, desk_id, problem)
     if problem is not None:
         return await _hours_page(request, staff, desk_id, problem=problem, **values)
-    return RedirectResponse(f"/console/desks/{desk_id}/hours?done={done}", status_code=303)
+    return RedirectResponse(f"/console/desks/{desk_id}/{to}?done={done}", status_code=303)
 
 
 async def _hours_page(
@@ -129,6 +165,7 @@ async def _hours_page(
     language = staff_language(request, staff)
     async with services.sessions.begin() as session:
         hours = await desk_hours.read_hours(session, staff, desk_id, now())
+        demo = (await booking_setup.read_setup(session, staff, desk_id, now())).demo
     settings = {"zone": hours.zone.key, "country": hours.country, "minutes": str(hours.minutes_each)}
     return _page(
         request,
@@ -137,14 +174,18 @@ async def _hours_page(
         problem=problem,
         done=done,
         hours=hours,
-        weekdays=_weekdays(language),
+        demo=demo,
+        weekdays=weekday_names(language),
         at=functools.partial(_at, language),
         on=functools.partial(_on, language),
         preview=_preview(language, hours),
         holidays=coming_holidays(hours.country, hours.today, language) if hours.country else [],
         countries=_countries(language, hours.country),
         zones=desk_hours.zones(),
-        limits=desk_hours,
+        most_minutes=desk_hours.MOST_MINUTES,
+        longest_note=desk_days.LONGEST_NOTE,
+        period_typed=typed if form == "period" and typed else {},
+        breaks={"weekday": [], "begins": "", "ends": ""} | (typed if form == "breaks" and typed else {}),
         periods={"weekday": [], "opens": "", "closes": ""} | (typed if form == "periods" and typed else {}),
         days={"first": "", "last": "", "opens": "", "closes": "", "note": ""}
         | (typed if form == "days" and typed else {}),
@@ -152,7 +193,7 @@ async def _hours_page(
     )
 
 
-def _weekdays(language: str) -> list[str]:
+def weekday_names(language: str) -> list[str]:
     names = get_day_names("wide", context="stand-alone", locale=locale(language))
     return [names[number] for number in range(7)]
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_skeleton
 
 from backend.errors import InvalidRequest
-from bot.phrases import locale
+from bot.phrases import digits, locale
 
 ROME = ZoneInfo("Europe/Rome")
 
@@ -30,4 +30,4 @@ def _in_rome(language: str, at: datetime) -> str:
     """A table of conversations asks for the same minutes again and again, and CLDR's patterns take their time."""
     local, spoken = at.astimezone(ROME), locale(language)
     day, clock = (format_skeleton(skeleton, local, locale=spoken) for skeleton in ("yMMMd", "Hm"))
-    return str(spoken.datetime_formats["medium"]).format(clock, day)
+    return digits(language, str(spoken.datetime_formats["medium"]).format(clock, day))

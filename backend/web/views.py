@@ -45,6 +45,17 @@ class CardView(BaseModel):
     open_now: bool | None
 
 
+class VisitView(BaseModel):
+    """An appointment as it stood when the message was written."""
+
+    id: UUID
+    title: str
+    rows: list[RowView]
+    notes: list[str]
+    calendar: bool = Field(description="There is a calendar file for it.")
+    cancelled: bool = False
+
+
 class AttachmentView(BaseModel):
     id: UUID
     kind: Literal["image", "pdf", "voice"]
@@ -69,6 +80,7 @@ class MessageView(BaseModel):
     choice: str | None = Field(default=None, description="On a person's message: the pressed button.")
     variant: str | None = Field(default=None, description="How much of the entry is shown.")
     attachments: list[AttachmentView] = []
+    appointment: VisitView | None = None
 
 
 def card_view(card: Card) -> CardView:
@@ -120,6 +132,7 @@ def message_view(row: StoredMessage, actions: Actions, *, now: datetime | None =
         choice=payload.get("choice"),
         variant=payload.get("variant"),
         attachments=[_attachment_view(**described) for described in payload.get("attachments", ())],
+        appointment=VisitView.model_validate(payload["visit"]) if "visit" in payload else None,
     )
     entry = actions.find_entry(payload["entry"]) if "entry" in payload else None
     if entry is not None and entry.shown:

@@ -13,12 +13,27 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import Range
 
 from backend.config import ROOT
 from backend.conversations import Opened, open_conversation
-from backend.models import Attachment, ConsoleKey, Message, Note, OpeningPeriod, Passkey, SavedReply, StaffSession
+from backend.models import (
+    Appointment,
+    AppointmentKind,
+    Attachment,
+    ConsoleKey,
+    Desk,
+    Message,
+    Note,
+    OpeningPeriod,
+    Passkey,
+    Resource,
+    SavedReply,
+    StaffSession,
+)
 from backend.services import Services
+from backend.tokens import new_token, secret_hash
 from tests.handovers import put_at_desk
 from tests.staff import (
     FORM,
@@ -134,12 +149,18 @@ async def make_target(services: Services, asker: Asker, path: str, *, own: bool)
     target = {"entry_id": "sportello-elp" if own else "nothing", "organisation_id": asker.organisations[which]}
     if "{desk_id}" in path:
         target["desk_id"] = await make_desk(services, asker.organisations[which])
-    if path.startswith("/console/desks/"):
+    if path.startswith(("/console/desks/", "/console/calendar/")):
         target |= await make_desk_things(services, asker.desks[which])
     if "{conversation_id}" in path or "{attachment_id}" in path:
         target |= await make_conversation(services, asker, own=own)
     if "{appointment_id}" in path:
-        target["appointment_id"] = uuid4()
+        target["appointment_id"] = await make_visit(services, target) if "desk_id" in target else uuid4()
+    if path.startswith("/visits/") and asker.opened and own:
+        things = await make_desk_things(services, asker.desks[0])
+        mine = {"conversation_id": asker.opened.id, "name": "Amina"}
+        target["appointment_id"] = await make_visit(services, things, **mine)
+    if "{secret}" in path:
+        target["secret"] = await make_feed(services, asker.desks[0]) if own else "nothing"
     if "{note_id}" in path:
         target["note_id"] = await make_note(services, asker, target["conversation_id"])
     if any(name in path for name in ("{key_id}", "{account_id}", "{session_id}", "{passkey_id}", "{token}")):
@@ -150,10 +171,32 @@ async def make_target(services: Services, asker: Asker, path: str, *, own: bool)
 async def make_desk_things(services: Services, desk: int) -> dict[str, Any]:
     period = OpeningPeriod(desk_id=desk, weekday=6, opens=time(9), closes=time(10))
     reply = SavedReply(desk_id=desk, name=uuid4().hex, texts={"it": "Ciao"})
+    kind = AppointmentKind(desk_id=desk, names={"it": "Colloquio"}, minutes=30)
+    resource = Resource(desk_id=desk, kind="staff", name="Anna")
     async with services.sessions.begin() as session:
         await session.execute(delete(OpeningPeriod).where(OpeningPeriod.desk_id == desk))
-        session.add_all([period, reply])
-    return {"desk_id": desk, "period_id": period.id, "reply_id": reply.id}
+        session.add_all([period, reply, kind, resource])
+    made = {"period_id": period.id, "reply_id": reply.id, "kind_id": kind.id, "resource_id": resource.id}
+    return {"desk_id": desk} | made
+
+
+async def make_visit(services: Services, target: dict[str, Any], **more: Any) -> UUID:
+    starts = datetime.now(UTC) + timedelta(days=1)
+    span = {"starts": starts, "ends": starts + timedelta(minutes=30)}
+    where = {name: target[name] for name in ("desk_id", "kind_id", "resource_id")}
+    made = uuid4()
+    values = {"id": made, "uid": f"{made}@elp", "code": made.hex, "token_hash": made.bytes, "language": "it"}
+    visit = Appointment(**where, **span, **values, **more, status="confirmed", blocked=Range(*span.values()))
+    async with services.sessions.begin() as session:
+        session.add(visit)
+    return made
+
+
+async def make_feed(services: Services, desk: int) -> str:
+    secret = new_token()
+    async with services.sessions.begin() as session:
+        await session.execute(update(Desk).where(Desk.id == desk).values(feed_hash=secret_hash(secret)))
+    return secret
 
 
 async def make_conversation(services: Services, asker: Asker, *, own: bool) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from backend.booking import (
     HoldExpired,
     SlotTaken,
     TooManyAppointments,
+    TooManyThisWeek,
     WrongName,
 )
 from backend.conversations import open_conversation
@@ -328,6 +329,15 @@ async def test_what_is_over_cannot_be_moved_and_cancelling_twice_is_once(place: 
         await booking.confirm(*own, "Amina", NOW)
 
 
+async def test_what_is_cancelled_can_still_be_read(place: Place) -> None:
+    booked = await place.book(TEN)
+    await booking.cancel(place.sessions, booked.visit.id, booked.token, NOW)
+    async with place.sessions.begin() as session:
+        found = await find_by_token(session, booked.visit.id, booked.token)
+    assert found is not None
+    assert (found.status, found.starts, found.name, found.sequence) == ("cancelled", TEN, "Amina", 1)
+
+
 async def test_only_its_own_token_opens_an_appointment(place: Place) -> None:
     booked, other = await place.book(TEN), await place.book(rome(2, 11))
     for token in (other.token, "x"):
@@ -378,7 +388,7 @@ async def test_a_code_is_for_those_who_answer_at_its_desk(place: Place) -> None:
 async def test_a_code_that_somebody_has_is_drawn_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     first = (await place.book(TEN)).visit
     codes = iter([first.code, "ZZZZ9"])
-    monkeypatch.setattr(booking, "_new_code", lambda: next(codes))
+    monkeypatch.setattr(booking, "new_code", lambda: next(codes))
     assert (await place.book(rome(2, 11))).visit.code == "ZZZZ9"
 
 
@@ -396,6 +406,41 @@ async def test_one_conversation_has_at_most_two_visits_to_come(place: Place) -> 
     await place.book(rome(2, 11), **mine)
     with pytest.raises(NotFound):
         await place.book(rome(3, 11), conversation_id=UUID(int=1))
+
+
+async def test_moving_keeps_to_the_limit_of_a_week(place: Place) -> None:
+    opened = await open_conversation(place.sessions, channel="api", language="it")
+    await place.set_desk(most_each_week=1)
+    first, _ = [await place.book(rome(day, 9), conversation_id=opened.id) for day in (2, 9)]
+    own = (place.sessions, first.visit.id, first.token)
+    with pytest.raises(TooManyThisWeek):
+        await booking.move(*own, rome(12, 9), NOW)
+    assert (await booking.move(*own, rome(5, 9), NOW)).starts == rome(5, 9), "in its own week"
+    desk = await booking.move(place.sessions, first.visit.id, staff_of(place, place.desk), rome(12, 9), NOW)
+    assert desk.starts == rome(12, 9), "the desk decides for itself"
+
+
+async def test_two_tabs_do_not_move_two_visits_into_one_week(place: Place) -> None:
+    opened = await open_conversation(place.sessions, channel="api", language="it")
+    await place.set_desk(most_each_week=1)
+    both = [await place.book(rome(day, 9), conversation_id=opened.id) for day in (2, 16)]
+    tries = (
+        booking.move(place.sessions, one.visit.id, one.token, rome(9 + number, 9), NOW)
+        for number, one in enumerate(both)
+    )
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+    assert [type(one) for one in answers if isinstance(one, Exception)] == [TooManyThisWeek]
+
+
+async def test_what_was_said_of_a_visit_is_not_true_of_its_new_time(place: Place) -> None:
+    booked = await place.book(TEN)
+    async with place.sessions.begin() as session:
+        own = update(Appointment).where(Appointment.id == booked.visit.id)
+        await session.execute(own.values(comes=True, late_minutes=10, reminded_day_at=NOW, reminded_hours_at=NOW))
+    visit = await booking.move(place.sessions, booked.visit.id, booked.token, rome(9, 10), NOW)
+    row = await place.row(visit.id)
+    said = (row.comes, row.late_minutes, row.reminded_day_at, row.reminded_hours_at)
+    assert said == (None, None, None, None)
 
 
 async def test_two_tabs_do_not_pass_the_limit_together(place: Place) -> None:
@@ -460,7 +505,7 @@ async def test_without_locks_and_constraint_two_people_get_the_same_time(
     """The race is real: the tests below would prove nothing without this one."""
     place = await make_place(apart)
     await drop_constraint(apart)
-    monkeypatch.setattr(booking, "_lock", no_lock)
+    monkeypatch.setattr(booking, "lock_resources", no_lock)
     await race(place, monkeypatch)
     assert await place.live() > 1
 
@@ -477,7 +522,7 @@ async def test_the_constraint_alone_prevents_it_and_is_answered_with_other_times
     apart: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = await make_place(apart)
-    monkeypatch.setattr(booking, "_lock", no_lock)
+    monkeypatch.setattr(booking, "lock_resources", no_lock)
     violations = []
     was_quicker = booking._was_quicker
 

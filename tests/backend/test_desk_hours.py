@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import date, time, timedelta
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 import psycopg
@@ -163,6 +164,55 @@ async def test_the_database_itself_refuses_hours_that_overlap(place: Place, serv
         await session.execute(insert(OpeningPeriod).values(weekday=5, **values))
 
 
+async def test_a_period_is_changed_where_it_stands(place: Place, services: Services) -> None:
+    await place.add("09:00", "12:00", 0)
+    await place.add("13:00", "15:00", 0)
+    found = re.search(r'action="([^"]*/periods/\d+)"', await place.page())
+    assert found
+    assert (await place.here.post(found[1], opens="08.30", closes="13")).status_code == 303
+    assert await week(services, place.desk) == ["0 08:30-13:00", "0 13:00-15:00"]
+    for opens, closes, said in (("10", "14", "overlap"), ("10", "9", "closing time"), ("x", "9", "do not understand")):
+        response = await place.here.post(found[1], opens=opens, closes=closes)
+        assert said in response.text
+        assert f'name="closes" type="time" value="{closes}"' in response.text
+    assert await week(services, place.desk) == ["0 08:30-13:00", "0 13:00-15:00"]
+    assert (await place.here.post(f"{place.path}/periods/2147483647", opens="9", closes="10")).status_code == 404
+
+
+async def test_a_break_is_cut_out_of_the_hours_of_several_days(place: Place, services: Services) -> None:
+    await place.add("09:00", "17:00", 0, 1)
+    await place.add("12:00", "13:00", 2)
+    form = {"begins": "12:00", "ends": "13:30", "weekday": ["0", "1", "2", "3"]}
+    response = await place.here.http.post(f"{place.path}/breaks", data=form, headers=FORM)
+    assert response.status_code == 303
+    expected = [f"{day} {half}" for day in (0, 1) for half in ("09:00-12:00", "13:30-17:00")]
+    assert await week(services, place.desk) == expected, "what is all break is gone"
+    assert await events(services, place.desk) == ["desk.hours_changed"] * 3
+
+
+@pytest.mark.parametrize(
+    "begins, ends, weekday, said",
+    [
+        ("12:00", "13:00", "1", "not open then"),
+        ("08:00", "09:00", "0", "not open then"),
+        ("13:00", "12:00", "0", "closing time must come after"),
+        ("noon", "13:00", "0", "do not understand one of these times"),
+        ("12:00", "13:00", "", "Choose at least one day"),
+        ("12:00", "13:00", "9", "missing or wrong"),
+    ],
+)
+async def test_a_break_that_cannot_be_is_explained_and_stays_typed(
+    place: Place, services: Services, begins: str, ends: str, weekday: str, said: str
+) -> None:
+    await place.add("09:00", "17:00", 0)
+    form = {"begins": begins, "ends": ends} | ({"weekday": weekday} if weekday else {})
+    response = await place.here.post(f"{place.path}/breaks", **form)
+    assert response.status_code == 422
+    assert said in response.text
+    assert f'name="begins" type="time" value="{begins}"' in response.text
+    assert await week(services, place.desk) == ["0 09:00-17:00"]
+
+
 # --- days that differ ---
 
 
@@ -289,7 +339,7 @@ async def test_an_operator_reads_and_changes_nothing(place: Place, services: Ser
     assert "Tuesday" in page
     assert "These hours are an example" in page
     assert re.findall(r'<form[^>]*action="([^"]*)"', page) == ["/sign-out"]
-    for what in ("periods", "periods/1/remove", "days", "days/remove", "settings", "confirm"):
+    for what in ("periods", "periods/1", "breaks", "periods/1/remove", "days", "days/remove", "settings", "confirm"):
         response = await operator.post(f"{place.path}/{what}", opens="14:00", closes="15:00", weekday="1")
         assert response.status_code == 403, what
     assert len(await week(services, place.desk)) == 1
@@ -383,6 +433,26 @@ def test_examples_are_set_where_nothing_is_known_and_never_over_real_hours(empty
         ("Sportello ELP", False, 1),
     ]
     assert "example" not in seed_content(empty, demo="all")
+
+
+@pytest.mark.parametrize("demo", ["new", "all"])
+def test_example_hours_of_before_get_something_to_book_and_real_ones_do_not(
+    empty: Settings, demo: Literal["new", "all"]
+) -> None:
+    seed_content(empty, demo="new")
+    with psycopg.connect(str(empty.database_url)) as connection:
+        connection.execute("INSERT INTO desks (organisation_id, name) SELECT id, 'Real' FROM organisations")
+        connection.execute(
+            "INSERT INTO opening_periods (desk_id, weekday, opens, closes)"
+            " SELECT id, 1, '09:00', '12:00' FROM desks WHERE name = 'Real'"
+        )
+        connection.execute("DELETE FROM appointment_kinds")
+        connection.execute("DELETE FROM resources")
+    for _ in range(2):
+        seed_content(empty, demo=demo)
+        kinds = "SELECT d.name, k.demo FROM appointment_kinds k JOIN desks d ON d.id = k.desk_id"
+        assert rows(empty, kinds) == [("Sportello ELP", True)] * 2
+        assert rows(empty, "SELECT kind, demo FROM resources ORDER BY id") == [("staff", True), ("interpreter", True)]
 
 
 def test_a_database_with_organisations_gets_no_other(empty: Settings) -> None:

@@ -3,19 +3,23 @@
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import select, update
 
+from backend import booking
 from backend.config import Settings
 from backend.conversations import open_conversation
 from backend.models import Conversation, Message
 from backend.people import erase_forgotten
 from backend.services import Services
+from backend.tokens import secret_hash
+from backend.waiting_list import WaitingFor, join
 from bot.turn import Intent, Keeping
+from tests.appointments import NOW, make_place, rome
 from tests.backend.test_api import open_talk
 from tests.fakes import FakeParser
 from tests.handovers import put_at_desk
@@ -119,6 +123,30 @@ async def test_the_chat_is_taken_along_as_a_file(client: httpx.AsyncClient) -> N
     known = json.loads(response.text)
     assert "sportello elp" in [message["text"] for message in known["messages"]]
     assert client.cookies["elp_chat"].split(".", 1)[1] not in response.text
+
+
+async def test_appointments_are_counted_and_taken_along_without_what_opens_them(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    await send(client, text="sportello elp")
+    place = await make_place(services.sessions, name="Sportello di prova")
+    booked = await place.book(rome(2, 10), conversation_id=own(client), entry_id="sportello-elp")
+    await booking.hold(services.sessions, place.wish(rome(2, 11), conversation_id=own(client)), NOW)
+    async with services.sessions.begin() as session:
+        await join(session, own(client), WaitingFor(place.kind, "it", last_day=date(2027, 3, 5), part="morning"), NOW)
+    known = (await client.get("/mine/export")).text
+    first, looked_at = json.loads(known)["appointments"]
+    assert (first["name"], first["code"], first["status"]) == ("Amina", booked.visit.code, "confirmed")
+    assert (first["desk"], first["kind"], first["entry"]) == ("Sportello di prova", "Colloquio", "sportello-elp")
+    assert (first["starts"], first["interpreter"]) == ("2027-03-02T09:00:00+00:00", False)
+    assert looked_at["name"] is None
+    (waiting,) = json.loads(known)["waiting_list"]
+    assert (waiting["last_day"], waiting["part"], waiting["kind"]) == ("2027-03-05", "morning", "Colloquio")
+    assert booked.token not in known
+    assert secret_hash(booked.token).hex() not in known
+    told = (await client.get("/privacy")).text
+    assert "soprannome che hai dato: 1" in told
+    assert "lista d&#39;attesa: 1" in told
 
 
 async def test_without_a_chat_there_is_nothing_to_take_along_or_erase(client: httpx.AsyncClient) -> None:

@@ -7,11 +7,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import Range
 
 from backend import people
 from backend.conversations import erase_conversation, open_conversation
 from backend.models import (
     AccountLink,
+    Appointment,
     AuditEvent,
     Ceremony,
     Conversation,
@@ -19,10 +21,12 @@ from backend.models import (
     Message,
     Receipt,
     StaffSession,
+    WaitingPlace,
 )
 from backend.people import enforce_retention
 from backend.services import Services
 from backend.worker import create_jobs
+from tests.appointments import make_place, rome
 from tests.handovers import put_at_desk
 from tests.staff import make_account
 
@@ -81,6 +85,35 @@ async def test_conversations_in_which_nobody_wrote_go_after_two_days(services: S
     used = await talk(services, ago(days=3))
     await enforce(services)
     assert [await is_there(services, one) for one in (old, young, used)] == [False, True, True]
+
+
+async def test_whoever_has_a_visit_to_come_is_not_forgotten_before_it(services: Services) -> None:
+    place, start = await make_place(services.sessions), rome(2, 10)
+    coming, silent = await talk(services, ago(days=300)), await talk(services, ago(days=3), written=False)
+    over, cancelled = await talk(services, ago(days=300)), await talk(services, ago(days=300))
+    await place.book(start, conversation_id=coming)
+    await place.book(rome(2, 11), conversation_id=silent)
+    for one, values in ((over, {"starts": ago(days=2), "ends": ago(days=2, minutes=-30)}), (cancelled, {})):
+        made = (await place.book(rome(3, 10 + bool(values)), conversation_id=one)).visit
+        async with services.sessions.begin() as session:
+            own = update(Appointment).where(Appointment.id == made.id)
+            blocked = {"blocked": Range(values["starts"], values["ends"])} if values else {"status": "cancelled"}
+            await session.execute(own.values(**values, **blocked))
+    await enforce(services)
+    assert [await is_there(services, one) for one in (coming, silent, over, cancelled)] == [True, True, False, False]
+
+
+async def test_whoever_waits_for_a_day_that_is_past_does_not_wait_any_more(services: Services) -> None:
+    place, waits = await make_place(services.sessions), await talk(services, ago(days=1))
+    today = datetime.now(UTC).date()
+    for days, kind in ((-3, place.kind), (0, await place.add_kind()), (None, await place.add_kind())):
+        last = None if days is None else today + timedelta(days=days)
+        wish = {"conversation_id": waits, "kind_id": kind, "language": "it", "interpreter": False, "last_day": last}
+        await place.add(WaitingPlace(**wish))
+    assert (await enforce(services))["waiting_places"] == 1
+    async with services.sessions() as session:
+        left = select(WaitingPlace.last_day).where(WaitingPlace.conversation_id == waits)
+        assert set((await session.execute(left)).scalars()) == {today, None}
 
 
 async def test_records_go_when_their_time_is_over(services: Services) -> None:
