@@ -1,7 +1,8 @@
 """`elp bench booking`: many callers after the same times, and how long it takes to say what is free.
 
-In one process, on a PostgreSQL server of its own that writes durably; nothing of the installation is touched. Each
-caller goes through the same 200 overlapping times, all at once: a time is tried by everybody before the next one.
+In one process, with the event loop and as many connections as the web process has, on a PostgreSQL server of its own
+that writes durably; nothing of the installation is touched. Each caller goes through the same 200 overlapping times,
+all at once: a time is tried by everybody before the next one.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from typing import Any
 
+import uvicorn
 from sqlalchemy import insert, select, text
 from sqlalchemy.dialects.postgresql import Range
 
@@ -28,7 +30,6 @@ from backend.postgres import temporary
 from backend.tokens import secret_hash
 
 DESKS, DAYS, APPOINTMENTS = 5, 90, 4_500
-_POOL = 16
 _OVERLAPS = text(
     """
     SELECT count(*) FROM appointments a JOIN appointments b ON a.id < b.id AND a.blocked && b.blocked
@@ -141,15 +142,16 @@ def _cuts(times: list[float]) -> dict[str, float]:
     return {"p50_ms": round(cuts[49], 1), "p95_ms": round(cuts[94], 1), "p99_ms": round(cuts[98], 1)}
 
 
-async def _run(url: str, callers: int, times: int) -> dict[str, Any]:
-    engine = create_engine(url, pool_size=_POOL)
+async def _run(url: str, pool: int, callers: int, times: int) -> dict[str, Any]:
+    engine = create_engine(url, pool_size=pool)
     sessions, now = create_sessions(engine), datetime.now(UTC)
     try:
         async with sessions.begin() as session:
             organisation = Organisation(name="Bench")
             session.add(organisation)
         free = await _free(sessions, organisation.id, now, rounds=100)
-        return {"race": await _race(sessions, organisation.id, now, callers, times), "free_times": free}
+        race = await _race(sessions, organisation.id, now, callers, times)
+        return {"connections": pool, "race": race, "free_times": free}
     finally:
         await engine.dispose()
 
@@ -158,4 +160,5 @@ def bench_booking(settings: Settings, *, callers: int, times: int) -> dict[str, 
     with temporary(durable=True) as server:
         unlock(settings, create=True)
         migrate(server.url)
-        return asyncio.run(_run(server.url, callers, times))
+        with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+            return runner.run(_run(server.url, settings.database_pool, callers, times))

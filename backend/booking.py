@@ -335,9 +335,8 @@ async def _lock_and_recheck(
     own: int | None = None,
     also: Visit | None = None,
 ) -> dict[str, Any] | None:
-    """Whoever serves, with their locks held; chosen by lot, so that not everybody waits for the same one. `also`: a
-    visit that leaves its place. None: somebody else was quicker."""
-    resource = own or random.choice(free.workers)  # noqa: S311 - nothing secret
+    """Whoever serves, with their locks held. `also`: a visit that leaves its place. None: somebody else was quicker."""
+    resource = own or diary.choose_worker(free)
     interpreter = random.choice(free.interpreters) if free.interpreters else None  # noqa: S311
     left = (also.resource_id, also.interpreter_id) if also else ()
     await lock_resources(session, {one for one in (resource, interpreter, *left) if one is not None})

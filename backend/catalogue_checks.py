@@ -92,13 +92,10 @@ def _placeholders(message: Message) -> set[str]:
 
 
 def _plural_problems(catalogue: Catalog, code: str) -> Iterator[str]:
-    """gettext chooses the form by the rule in the head of the file, which must be the one of the language."""
+    """The head of the file says how many forms there are, and which is chosen; one that is missing reads as empty."""
     wanted = get_plural(code)
     if catalogue.num_plurals != wanted.num_plurals or _bare(catalogue.plural_expr) != _bare(wanted.plural_expr):
         yield f"Plural-Forms should be {wanted}"
-    for message in catalogue:
-        if message.pluralizable and len(forms_of(message)) != wanted.num_plurals:
-            yield f"{_key(message)}: {len(forms_of(message))} plural forms of {wanted.num_plurals}"
 
 
 def _bare(rule: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import audit
 from backend.db import NEW_MESSAGE, Sessions, Writer, notify, retried
-from backend.erasure import FORGET_AFTER, HELD, empty, erase, write_receipt
+from backend.erasure import EXPECTED, FORGET_AFTER, HELD, empty, empty_but_visits, erase, write_receipt
 from backend.errors import NotFound, Unauthorized, Unavailable, UnknownLanguage
 from backend.models import Attachment, Conversation, Feedback, Message
 from backend.tokens import new_token, secret_hash
@@ -288,7 +288,8 @@ async def erase_for_person(sessions: Sessions, conversation_id: UUID) -> str:
 
 
 async def leave_conversation(sessions: Sessions, conversation_id: UUID, token: str) -> None:
-    """This browser will never find it again: what nobody at a desk is answering is erased at once.
+    """This browser will never find it again: what nobody at a desk is answering is erased at once. Whoever has an
+    appointment is still expected at it.
 
     Raises Unauthorized, NotFound, Unavailable.
     """
@@ -297,7 +298,8 @@ async def leave_conversation(sessions: Sessions, conversation_id: UUID, token: s
         async with sessions.begin() as session:
             access = await access_conversation(session, conversation_id, token)
             if access.state not in HELD:
-                await erase(session, [conversation_id])
+                expected = await session.scalar(select(Conversation.id).where(Conversation.id == access.id, EXPECTED))
+                await (empty_but_visits(session, access.id) if expected else erase(session, [access.id]))
             await notify(session, conversation_id)
 
     await retried(work)

@@ -1,5 +1,6 @@
 """What is known of a desk's time: hours, who serves, what is taken; and why a moment cannot be booked."""
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -159,6 +160,14 @@ class Diary:
         alone = replace(self.kind.rules, capacity=1)
         helping = who_is_free(self.hours, alone, self.interpreters(language), **asked)
         return Choice(start, workers, helping) if workers and helping else None
+
+    def choose_worker(self, free: Choice) -> int:
+        """By lot, so that not all wait for the same one. A workshop is filled before another begins beside it."""
+        if self.kind.rules.capacity == 1:
+            return random.choice(free.workers)  # noqa: S311 - nothing secret
+        at = int(free.start.timestamp())
+        begun = (one.id for one in self.workers if any(place.session == at for place in one.places))
+        return next((one for one in begun if one in free.workers), min(free.workers))
 
     def check_start(self, start: datetime, now: datetime, *, end: datetime | None = None) -> None:
         """Whether a visit may begin then if nothing is taken. Raises HoursUnknown, WrongLength, PastTime, TooSoon,

@@ -2,10 +2,11 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, bindparam, delete, insert, select, text
+from sqlalchemy import ARRAY, Uuid, bindparam, delete, exists, func, insert, select, text, update
 
 from backend.db import Writer
 from backend.models import Appointment, Conversation, Feedback, Handover, Message, Note, Receipt
@@ -55,17 +56,40 @@ _FORGET_VISITS = text(
     """
 ).bindparams(_IDS)
 
+# Whoever has a visit to come is expected, and reminded: their conversation lasts until it is over.
+EXPECTED = exists().where(
+    Appointment.conversation_id == Conversation.id,
+    Appointment.status.in_(("pending", "confirmed", "arrived")),
+    Appointment.ends > func.now(),
+)
+
 
 async def erase(session: Writer, ids: Sequence[UUID]) -> None:
     """Whole conversations; attachments, gaps and opinions go with them. The time of visits to come is offered to
     whoever waits for one."""
     await _count_and_forget_jobs(session, ids)
+    await _forget_visits(session, ids)
     await session.execute(delete(Conversation).where(Conversation.id.in_(ids)))
 
 
 async def empty(session: Writer, conversation_id: UUID) -> None:
     """All that was said in a conversation that goes on."""
     await _count_and_forget_jobs(session, [conversation_id])
+    await _forget_visits(session, [conversation_id])
+    await _forget_words(session, conversation_id)
+
+
+async def empty_but_visits(session: Writer, conversation_id: UUID) -> None:
+    """All that was said. What is booked stays: the desk expects somebody, who may have noted day and code."""
+    await _count_and_forget_jobs(session, [conversation_id])
+    held = (Appointment.conversation_id == conversation_id, Appointment.status == "held")
+    gone = await session.execute(update(Appointment).where(*held).values(status="cancelled").returning(*COLUMNS))
+    freed = [replace(visit_of(row), status="held") for row in gone]
+    await forget_places(session, [conversation_id], freed, datetime.now(UTC))
+    await _forget_words(session, conversation_id)
+
+
+async def _forget_words(session: Writer, conversation_id: UUID) -> None:
     await session.execute(delete(Feedback).where(Feedback.conversation_id == conversation_id))
     await session.execute(delete(Handover).where(Handover.conversation_id == conversation_id))
     await session.execute(delete(Note).where(Note.conversation_id == conversation_id))
@@ -77,7 +101,6 @@ async def _count_and_forget_jobs(session: Writer, ids: Sequence[UUID]) -> None:
     await session.execute(_LOCK, values)  # nobody writes another message between the counting and the erasing
     await session.execute(_COUNT, values)
     await session.execute(_JOBS, values)
-    await _forget_visits(session, ids)
 
 
 async def _forget_visits(session: Writer, ids: Sequence[UUID]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import write_po
 
 from backend.catalogue_checks import Sentences, left_over, read_catalogue, said_in, sentences_of, unfit
@@ -82,8 +82,9 @@ def _standing(code: str, content: Content, measured: int) -> Standing:
 
 
 def _sentences(code: str) -> int:
-    path = LOCALES / code / "LC_MESSAGES" / ("elp.po" if code in SPOKEN else DRAFT_CATALOGUE)
-    return sum(1 for message in sentences_of(read_catalogue(path, code)).values() if message.string)
+    if code in SPOKEN:
+        return len(sentences_of(read_catalogue(LOCALES / code / "LC_MESSAGES" / "elp.po", code)))
+    return len(_english()) - len(list(_missing_sentences(code, LOCALES / code / "LC_MESSAGES" / DRAFT_CATALOGUE)))
 
 
 def _lines(files: str, beginning: str) -> int:
@@ -95,6 +96,9 @@ def _lines(files: str, beginning: str) -> int:
 
 DRAFT_CATALOGUE = "draft.po"
 """The catalogue of a language nobody can choose yet; `publish` gives it its name."""
+_HEAD_OF_DRAFT = "# Sentences of the ELP Assistant, not published yet. Keys are dotted names; the English stands above each.\n# EUPL-1.2"
+SAME = "same"
+"""Comment above a sentence of a draft that is as it should be although it is the English one."""
 _PHRASE, _PATTERN = r"      - ", r"[^#\s\[]"
 
 
@@ -115,16 +119,26 @@ def add(code: str) -> list[Path]:
         raise LanguageError(f"{draft.relative_to(ROOT)} is there already: elp language check {code}")
     draft.parent.mkdir(parents=True, exist_ok=True)
     with draft.open("wb") as file:
-        write_po(file, _untranslated(code), width=0, omit_header=False)
+        write_po(file, _blank(code), width=0, omit_header=False)
     outside = _content() / f"{code}{DRAFT}" / "outside.txt"
     outside.parent.mkdir(exist_ok=True)
     outside.touch()
     return [draft, outside, *_prepare_phrases(code)]
 
 
-def _untranslated(code: str) -> Catalog:
+def _blank(code: str) -> Catalog:
     """Every sentence, with the English beside it."""
-    made = Catalog(locale=code, project="ELP Assistant", version="1", charset="utf-8")
+    made = Catalog(
+        locale=code,
+        project="ELP Assistant",
+        version="1",
+        charset="utf-8",
+        header_comment=_HEAD_OF_DRAFT,
+        msgid_bugs_address="see CONTRIBUTING.md",
+        last_translator="ELP Assistant",
+        language_team=code,
+        fuzzy=False,
+    )
     for message in _english().values():
         english = " / ".join(said_in(message).splitlines())
         made.add(
@@ -156,10 +170,19 @@ def missing(code: str) -> list[str]:
 def _missing_sentences(code: str, path: Path) -> Iterator[str]:
     own, english = sentences_of(read_catalogue(path, code)), _english()
     for key, message in english.items():
-        problem = unfit(own.get(key), message) or left_over(code, own[key], {FALLBACK: english})
-        if problem:
+        if problem := _untranslated(code, own.get(key), message, english):
             yield f"sentence {key}: {problem}"
     yield from (f"sentence {key}: is not in English any more" for key in own.keys() - english.keys())
+
+
+def _untranslated(code: str, own: Message | None, message: Message, english: Sentences) -> str | None:
+    """A new sentence gets into every catalogue in English first. One that is meant to be like the English says so."""
+    if own is None or (problem := unfit(own, message)):
+        return problem if own else "not translated"
+    same = said_in(own) == said_in(message) and re.search(r"[^\W\d_]{2}", re.sub(r"\{\w*\}", "", said_in(own)))
+    if same and code not in SPOKEN and SAME not in own.user_comments:
+        return f"still the English one (or is it the same? Then write «# {SAME}» above it)"
+    return left_over(code, own, {FALLBACK: english})
 
 
 def _missing_texts(code: str, content: Content) -> Iterator[str]:

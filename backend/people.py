@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backend import audit
 from backend.config import Settings
 from backend.db import Sessions, Writer, retried
-from backend.erasure import FORGET_AFTER, HELD, erase
+from backend.erasure import EXPECTED, FORGET_AFTER, HELD, erase
 from backend.models import (
     AccountLink,
     Appointment,
@@ -27,7 +27,7 @@ from backend.models import (
     StaffSession,
     WaitingPlace,
 )
-from backend.models.appointments import OCCUPYING
+from bot.phrases import say
 from bot.privacy import forgetting_text, known_text
 from bot.turn import Keeping, Known, Reply
 
@@ -84,6 +84,9 @@ async def tell(session: Writer, conversation_id: UUID, reply: Reply, keeping: Ke
     if reply.tells == "forget_on_close":
         forgets = await turn_forgetting(session, conversation_id)
         return forgetting_text(reply.language, forgets, keeping)
+    if reply.tells == "forget":
+        expected = await session.scalar(select(Conversation.id).where(Conversation.id == conversation_id, EXPECTED))
+        return f"{reply.text} {say(reply.language, 'forget.ask_visits')}" if expected else reply.text
     # The turn that asks is a use of the conversation, which is kept from now on.
     await session.execute(update(Conversation).where(Conversation.id == conversation_id).values(active_at=func.now()))
     return known_text(reply.language, await find_known(session, conversation_id, keeping))
@@ -147,20 +150,14 @@ async def enforce_retention(sessions: Sessions, settings: Settings, *, now: date
     return erased
 
 
-# Whoever has a visit to come is expected, and reminded: their conversation lasts until it is over.
-_EXPECTED = exists().where(
-    Appointment.conversation_id == Conversation.id, Appointment.status.in_(OCCUPYING), Appointment.ends > func.now()
-)
-
-
 def _unused_since(moment: datetime) -> tuple[ColumnElement[bool], ...]:
     newer = exists().where(Message.conversation_id == Conversation.id, Message.created_at >= moment)
-    return (Conversation.active_at < moment, ~newer, ~_EXPECTED)
+    return (Conversation.active_at < moment, ~newer, ~EXPECTED)
 
 
 def _never_used_since(moment: datetime) -> tuple[ColumnElement[bool], ...]:
     written = exists().where(Message.conversation_id == Conversation.id, Message.author == "person")
-    return (Conversation.active_at < moment, ~written, ~_EXPECTED)
+    return (Conversation.active_at < moment, ~written, ~EXPECTED)
 
 
 def _rows_of_age(settings: Settings, now: datetime) -> tuple[tuple[str, type[Base], ColumnElement[bool]], ...]:

@@ -64,15 +64,15 @@ def script_of(text: str) -> str | None:
 
 
 @cache
-def _scripts_of(code: str) -> frozenset[str | None]:
-    """As its speakers write its name, and as CLDR does."""
-    return frozenset({script_of(language_name(code, code)), script_of(KNOWN[code].name)})
+def _own_script(code: str) -> str | None:
+    """The script its own name is written in."""
+    return script_of(language_name(code, code))
 
 
 def in_own_script(text: str, code: str) -> float:
-    """Which part of the letters are in the script of a known language, 0 to 1; 1 for a text without letters."""
+    """Which part of the letters are in the script of the language, 0 to 1; 1 for a text without letters."""
     letters = [letter for letter in text if letter.isalpha()]
-    own = sum(_script(letter) in _scripts_of(code) for letter in letters)
+    own = sum(_script(letter) == _own_script(code) for letter in letters)
     return own / len(letters) if letters else 1.0
 
 

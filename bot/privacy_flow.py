@@ -39,7 +39,7 @@ def _reply(turn: Turn, intent: str, text: str, *choices: str) -> Reply:
 def _forget(turn: Turn, language: str) -> Reply:
     reply = _reply(turn, "forget", say(language, "forget.ask"), "forget-now")
     choices = (*reply.choices, button(language, "no", "forget-now", key="forget_no"))
-    return replace(reply, choices=choices, state=turn.state.change(pending="forget-now"))
+    return replace(reply, choices=choices, state=turn.state.change(pending="forget-now"), tells="forget")
 
 
 def _forget_now(turn: Turn, language: str) -> Reply:

@@ -19,6 +19,8 @@ from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
+from bot.locked_facts import INVENTED, MARKS, STAND_IN, Facts, bring_back, hide
+
 log = logging.getLogger(__name__)
 
 Model = Callable[[list[str]], list[str]]
@@ -30,45 +32,11 @@ _PIVOTS = ("en", "it")
 _BATCH = 8
 _LONGEST_SENTENCE = 300
 
-# --- facts ---
-
-_MARKS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_DIGIT = r"[\d¹²³¼-¾⁰-₉⅐-↉①-⓿❶-➓]"
-_NUMBER = rf"{_DIGIT}(?:[A-Za-z]|{_DIGIT}|[.,:/_’'–-](?=[A-Za-z]{{0,20}}{_DIGIT}))*"
-_NUMBERS = (  # phones, times, dates, amounts, postcodes, IBANs: whatever holds a digit, with what stands around it
-    rf"[€$£]?\s?[+(]{{0,3}}(?:(?<![A-Za-z])[A-Za-z]{{1,20}})?{_NUMBER}(?:[ \u00a0\u202f()/–-]{{1,3}}{_NUMBER})*"
-    r"(?:\s?[€$£%°]|\s?[aApP]\.?[mM]\b\.?)?"
-)
-_HOST = r"(?<![A-Za-z0-9.-])(?:[A-Za-z0-9-]{1,63}\.){1,5}"
-_ADDRESSES = "|".join(
-    (
-        r"(?:https?://|www\.)[!#-;=?-~À-ɏ]+(?<![.,;:!?)'\]])",
-        r"(?:mailto:)?(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,20}",
-        rf"{_HOST}(?:[a-z]{{2,20}}/[!#-;=?-~]+(?<![.,;:!?)'\]])|(?:it|eu|com|org|net|info|gov|edu|io)\b)",
-        r"(?<![\w@])@\w{2,32}",
-    )
-)
-# Papers and bodies known by their letters. Not every word in capitals: «NON venite» has to be translated.
-_CODES = (
-    r"P\.\s?IVA\b|(?<![A-Za-z.])(?:[A-Z]\.){2,}(?:[A-Z](?![A-Za-z]))?|(?<![A-Za-z])(?:[B-DF-HJ-NP-TV-XZ]{2,}|IBAN|BIC|SEPA|"
-    r"ISEE|SPID|CIE|INPS|INAIL|ASL|CAF|CUP|SIM|PIN|PUK|OTP|PEC|URP|CPIA|CPI|SAI|CAS|ENI|DSU|NASPI|EORI)(?![A-Za-z])"
-)
-_INVENTED = re.compile(f"{_ADDRESSES}|{_DIGIT}")
-_FIRST, _LAST = 0xF0000, 0xFFFFD
-"""Private characters; each stands for one fact while sentences are cut and put together."""
-_LATIN = "[A-Za-zÀ-ɏ0-9]"
-_INSIDE = ((_LATIN, _LATIN), ("[^\\W\u2e80-\U0003ffff]", r"\w"))
-_STAND_IN = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
-_PLAIN = re.compile("[1-9][0-9]{0,2}|(?:19|20)[0-9]{2}")
-"""Numbers that stand for themselves, so that plurals and dates come out right; none is written with a separator."""
-_PLACEHOLDERS = tuple(number for number in range(614, 989, 13) if len(set(str(number))) == 3)
-"""What the model sees for a fact. Models copy a small number more faithfully than any sign we could make up."""
-
 # --- sentences ---
 
 _LINES = re.compile("(\r\n|[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029])")
 _EMOJI = "[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff]"
-_APART = re.compile(f"([{_MARKS}]+|{_EMOJI}(?:{_EMOJI}|[\ufe0f\u200d])*)")
+_APART = re.compile(f"([{MARKS}]+|{_EMOJI}(?:{_EMOJI}|[\ufe0f\u200d])*)")
 """Direction marks and pictures: the model never sees them, and they stay where they are."""
 _END = re.compile(
     r"(?:(?<![.!?…])[.!?…]+[\"'»”’)\]]{0,3}(?=\s)|(?<![。！？])[。！？]+[」』”’）]{0,3}|(?<![؟۔।॥])[؟۔।॥]+[\"»”’)]{0,3})\s*"
@@ -102,63 +70,6 @@ class Translation:
 
 class _GivenUpError(Exception):
     """Nobody waits for this translation any more."""
-
-
-class _Facts:
-    """What was taken out of one text, by the character that stands for it."""
-
-    def __init__(self, keep: Iterable[str]) -> None:
-        names = sorted({name for name in keep if name.strip()}, key=len, reverse=True)
-        parts = [*map(_name_pattern, names), _ADDRESSES, _CODES, _NUMBERS, _STAND_IN.pattern]
-        self._pattern = re.compile(f"[{_MARKS}]{{0,4}}(?:{'|'.join(parts)})[{_MARKS}]{{0,4}}")
-        self._found: list[str] = []
-
-    def freeze(self, text: str) -> str:
-        return self._pattern.sub(self._take, text)
-
-    def _take(self, found: re.Match[str]) -> str:
-        fact = found[0].lstrip(" \u00a0\u202f\t\n")  # a blank before an amount without its sign belongs to the sentence
-        self._found.append(fact)
-        return found[0][: len(found[0]) - len(fact)] + chr(_FIRST + len(self._found) - 1)
-
-    def of(self, stand_in: str) -> str:
-        return self._found[ord(stand_in) - _FIRST]
-
-    def thaw(self, text: str) -> str:
-        return _STAND_IN.sub(lambda found: self.of(found[0]), text)
-
-
-def _name_pattern(name: str) -> str:
-    """Whole words only, save where a script puts no space between them: Latin names stand in Chinese as they are."""
-    before, after = (
-        next((inside for known, inside in _INSIDE if re.match(known, edge)), "") for edge in (name[0], name[-1])
-    )
-    return (before and f"(?<!{before})") + re.escape(name) + (after and f"(?!{after})")
-
-
-def _mask(sentence: str, facts: _Facts) -> tuple[str, dict[int, list[str]]] | None:
-    """The sentence as the model gets it, and which stand-ins each number means; None when there are too many facts."""
-    stand_ins = _STAND_IN.findall(sentence)
-    plain = {one: int(facts.of(one)) for one in stand_ins if _PLAIN.fullmatch(facts.of(one))}
-    free = [number for number in _PLACEHOLDERS if number not in plain.values()]
-    if len(stand_ins) - len(plain) > len(free):
-        return None
-    numbers = {one: plain[one] if one in plain else free.pop() for one in stand_ins}
-    meant: dict[int, list[str]] = {}
-    for one in stand_ins:
-        meant.setdefault(numbers[one], []).append(one)
-    return _STAND_IN.sub(lambda found: str(numbers[found[0]]), sentence), meant
-
-
-def _unmask(answer: str, meant: dict[int, list[str]]) -> str | None:
-    """None unless the model gave back every number it was given, as often, and no other."""
-    runs = re.findall(r"\d+", answer)
-    if any(len(run) > 4 for run in runs):
-        return None
-    if Counter(map(int, runs)) != {number: len(stand_ins) for number, stand_ins in meant.items()}:
-        return None
-    left = {number: iter(stand_ins) for number, stand_ins in meant.items()}
-    return re.sub(r"\d+", lambda found: next(left[int(found[0])]), answer)
 
 
 def split_sentences(line: str) -> Iterator[str]:
@@ -203,7 +114,7 @@ def translate_text(
     text: str, models: Sequence[Model], *, source: str, target: str, keep: Iterable[str] = ()
 ) -> Translation:
     """Through one model, or two with a language between. Raises what a model raises."""
-    facts = _Facts(keep)
+    facts = Facts(keep)
     frozen = facts.freeze(text)
     parts = [part for part in _parts(frozen) if part[0]]
     bodies = [body for body, for_model in parts if for_model]
@@ -220,19 +131,19 @@ def translate_text(
     return Translation(facts.thaw(result), tuple(_problems(frozen, result, bodies, answers, (source, target))))
 
 
-def _translate_all(bodies: list[str], models: Sequence[Model], facts: _Facts) -> list[str]:
-    masked = [_mask(body, facts) for body in bodies]
-    answers = iter(_run(models, [mask[0] for mask in masked if mask is not None]))
+def _translate_all(bodies: list[str], models: Sequence[Model], facts: Facts) -> list[str]:
+    hidden = [hide(body, facts) for body in bodies]
+    answers = iter(_run(models, [one[0] for one in hidden if one is not None]))
     results: list[str] = []
-    for body, mask in zip(bodies, masked, strict=True):
-        whole = None if mask is None else _unmask(next(answers), mask[1])
+    for body, one in zip(bodies, hidden, strict=True):
+        whole = None if one is None else bring_back(next(answers), one[1])
         results.append(_around_facts(body, models) if whole is None else whole)
     return results
 
 
 def _around_facts(body: str, models: Sequence[Model]) -> str:
     """For a model that lost or changed a number: only what stands between the facts. Clumsier, but they are right."""
-    pieces = re.split(f"({_STAND_IN.pattern})", body)
+    pieces = re.split(f"({STAND_IN.pattern})", body)
     wanted = [piece.strip() for piece in pieces if _LETTER.search(piece)]
     answers = iter(_run(models, wanted))
     return "".join(_fit(piece, next(answers)) if _LETTER.search(piece) else piece for piece in pieces)
@@ -257,7 +168,7 @@ def _run(models: Sequence[Model], sentences: list[str]) -> list[str]:
 
 
 def _one_line(answer: str) -> str:
-    return _STAND_IN.sub("", _LINES.sub(" ", answer)).strip()
+    return STAND_IN.sub("", _LINES.sub(" ", answer)).strip()
 
 
 # --- what can be wrong ---
@@ -266,7 +177,7 @@ def _one_line(answer: str) -> str:
 def _problems(
     frozen: str, result: str, bodies: list[str], answers: list[str], languages: tuple[str, str]
 ) -> Iterator[str]:
-    if Counter(_STAND_IN.findall(frozen)) != Counter(_STAND_IN.findall(result)) or _INVENTED.search(result):
+    if Counter(STAND_IN.findall(frozen)) != Counter(STAND_IN.findall(result)) or INVENTED.search(result):
         yield "facts_changed"
     if any(_repeats(answer) and not _repeats(body) for body, answer in zip(bodies, answers, strict=True)):
         yield "repeated"

@@ -227,9 +227,10 @@ class Reply:
     useful: tuple[str, bool] | None = None
     """Entry id, and whether the person found the answer useful."""
     erase: bool = False
-    tells: Literal["known", "forget_on_close", "waiting"] | None = None
-    """The text comes from the database, in the transaction that stores the reply: what is known of the person, that
-    the chat is from now on forgotten when it is closed (or is not any more), or how it stands with the desk."""
+    tells: Literal["known", "forget", "forget_on_close", "waiting"] | None = None
+    """The text comes from the database, in the transaction that stores the reply: what is known of the person, whether
+    erasing it cancels an appointment, that the chat is from now on forgotten when it is closed (or is not any more), or
+    how it stands with the desk."""
     hands_over: HandOver | None = None
     """A person is wished for. Where a desk has operators the text becomes what was promised; else it stays as it is."""
     leaves: bool = False

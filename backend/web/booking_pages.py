@@ -91,7 +91,7 @@ async def _booking_page(
 # --- kinds ---
 
 
-@router.get("/kinds/new")
+@router.get("/new-kind")
 async def new_kind(request: Request, desk_id: RowId, staff: StaffHere) -> HTMLResponse:
     return await _kind_page(request, staff, desk_id, None, typed=_NEW_KIND)
 
@@ -187,7 +187,7 @@ async def _kind_page(
 # --- resources ---
 
 
-@router.get("/resources/new")
+@router.get("/new-resource")
 async def new_resource(request: Request, desk_id: RowId, staff: StaffHere) -> HTMLResponse:
     return await _resource_page(request, staff, desk_id, None, typed=_NEW_RESOURCE)
 

@@ -1,15 +1,12 @@
 """Appointments on real PostgreSQL: what can be booked, what cannot and why, and many at once."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import text, update
 from sqlalchemy.exc import IntegrityError
 
 from backend import booking
@@ -23,7 +20,6 @@ from backend.booking import (
     WrongName,
 )
 from backend.conversations import open_conversation
-from backend.db import Sessions, create_engine, create_sessions
 from backend.diary import (
     DeskClosed,
     HoursUnknown,
@@ -37,9 +33,7 @@ from backend.diary import (
     WrongLength,
 )
 from backend.errors import AppError, NotFound, Unauthorized
-from backend.migrations.run import migrate
 from backend.models import Appointment, AppointmentKind, DeskDay, ResourceBlock
-from backend.postgres import EmbeddedServer
 from backend.services import Services
 from backend.visits import find_by_code, find_by_token
 from tests.appointments import NOW, Place, make_place, rome
@@ -144,7 +138,13 @@ async def test_every_wrong_time_is_named(place: Place, start: datetime, error: t
     kind = await place.add_kind(lead_minutes=60, window_days=60)
     with pytest.raises(error):
         await place.book(start, kind=kind)
+    with pytest.raises(error):
+        await booking.hold(place.sessions, place.wish(start, kind=kind), NOW)
     assert await place.live() == 0
+    booked = await place.book(TEN, kind=kind)
+    with pytest.raises(error):
+        await booking.move(place.sessions, booked.visit.id, booked.token, start, NOW)
+    assert (await place.row(booked.visit.id)).starts == TEN
 
 
 async def test_a_closed_day_is_closed_and_an_opened_holiday_is_open(place: Place) -> None:
@@ -166,7 +166,10 @@ async def test_the_last_day_of_the_window_can_be_booked_and_the_next_cannot(plac
 async def test_a_visit_of_the_wrong_length_is_refused(place: Place) -> None:
     with pytest.raises(WrongLength):
         await place.book(TEN, end=rome(2, 11))
-    assert (await place.book(TEN, end=rome(2, 10, 30))).visit.ends == rome(2, 10, 30)
+    booked = await place.book(TEN, end=rome(2, 10, 30))
+    assert booked.visit.ends == rome(2, 10, 30)
+    with pytest.raises(WrongLength):
+        await booking.move(place.sessions, booked.visit.id, booked.token, rome(2, 9), NOW, end=rome(2, 10))
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\x00", "a" * 61])
@@ -232,6 +235,14 @@ async def test_a_workshop_has_as_many_places_as_it_says(place: Place) -> None:
         await place.book(TEN, kind=kind)
     with pytest.raises(SlotTaken):
         await place.book(rome(2, 10, 30))
+
+
+async def test_a_workshop_is_filled_before_another_begins_beside_it(place: Place) -> None:
+    kind = await place.add_kind(capacity=3, minutes=60)
+    await place.add_resource()
+    visits = [(await place.book(rome(2, 9), kind=kind)).visit for _ in range(4)]
+    assert len({one.resource_id for one in visits[:3]}) == 1
+    assert visits[3].resource_id != visits[0].resource_id
 
 
 async def test_beside_a_workshop_nothing_else_is_booked(place: Place) -> None:
@@ -340,7 +351,7 @@ async def test_what_is_cancelled_can_still_be_read(place: Place) -> None:
 
 async def test_only_its_own_token_opens_an_appointment(place: Place) -> None:
     booked, other = await place.book(TEN), await place.book(rome(2, 11))
-    for token in (other.token, "x"):
+    for token in (other.token, "x", booked.visit.code or ""):
         with pytest.raises(NotFound):
             await booking.cancel(place.sessions, booked.visit.id, token, NOW)
         with pytest.raises(NotFound):
@@ -457,98 +468,3 @@ async def test_an_example_stays_an_example(place: Place) -> None:
     await place.set_desk(demo_hours=False)
     assert (await place.row(booked.visit.id)).demo
     assert not (await place.book(rome(2, 11))).visit.demo
-
-
-# --- many at once ---
-
-
-@pytest.fixture
-async def apart(postgres: EmbeddedServer) -> AsyncIterator[Sessions]:
-    """A database of its own, whose constraints a test may take away."""
-    name = f"race_{uuid4().hex}"
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    url = re.sub(r"/elp(?=$|\?)", f"/{name}", postgres.url)
-    migrate(url)
-    engine = create_engine(url, pool_size=12)
-    yield create_sessions(engine)
-    await engine.dispose()
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-async def no_lock(session: object, resources: object) -> None:
-    return
-
-
-async def race(place: Place, monkeypatch: pytest.MonkeyPatch, start: datetime = TEN) -> list[Any]:
-    """Ten at once for one time, each with a moment between looking again and writing."""
-    recheck = booking._taken_seats
-
-    async def slow(*arguments: Any) -> set[int]:
-        seats = await recheck(*arguments)
-        await asyncio.sleep(0.05)
-        return seats
-
-    monkeypatch.setattr(booking, "_taken_seats", slow)
-    return await asyncio.gather(*(place.book(start) for _ in range(10)), return_exceptions=True)
-
-
-async def drop_constraint(sessions: Sessions) -> None:
-    async with sessions.begin() as session:
-        await session.execute(text("ALTER TABLE appointments DROP CONSTRAINT ex_appointments_resource"))
-
-
-async def test_without_locks_and_constraint_two_people_get_the_same_time(
-    apart: Sessions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The race is real: the tests below would prove nothing without this one."""
-    place = await make_place(apart)
-    await drop_constraint(apart)
-    monkeypatch.setattr(booking, "lock_resources", no_lock)
-    await race(place, monkeypatch)
-    assert await place.live() > 1
-
-
-async def test_the_locks_alone_prevent_it(apart: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = await make_place(apart)
-    await drop_constraint(apart)
-    answers = await race(place, monkeypatch)
-    assert await place.live() == 1
-    assert sum(isinstance(answer, SlotTaken) and len(answer.alternatives) == 3 for answer in answers) == 9
-
-
-async def test_the_constraint_alone_prevents_it_and_is_answered_with_other_times(
-    apart: Sessions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = await make_place(apart)
-    monkeypatch.setattr(booking, "lock_resources", no_lock)
-    violations = []
-    was_quicker = booking._was_quicker
-
-    def noted(error: IntegrityError) -> bool:
-        violations.append(getattr(error.orig, "sqlstate", None))
-        return was_quicker(error)
-
-    monkeypatch.setattr(booking, "_was_quicker", noted)
-    answers = await race(place, monkeypatch)
-    assert "23P01" in violations
-    assert await place.live() == 1
-    assert sum(isinstance(answer, SlotTaken) and len(answer.alternatives) == 3 for answer in answers) == 9
-
-
-async def test_moving_onto_each_other_ends_without_a_deadlock(services: Services) -> None:
-    place = await make_place(services.sessions, staff=2)
-    first, second = await place.book(TEN), await place.book(rome(2, 11))
-    await place.book(TEN)
-    await place.book(rome(2, 11))
-    swaps = [
-        booking.move(place.sessions, one.visit.id, one.token, other.visit.starts, NOW)
-        for one, other in ((first, second), (second, first))
-        for _ in range(3)
-    ]
-    answers = await asyncio.gather(*swaps, return_exceptions=True)
-    assert all(isinstance(answer, SlotTaken | booking.Visit) for answer in answers)
-    async with place.sessions.begin() as session:
-        starts = select(Appointment.starts).where(Appointment.desk_id == place.desk)
-        assert len((await session.execute(starts)).all()) == 4

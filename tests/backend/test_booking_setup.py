@@ -162,12 +162,12 @@ async def test_a_kind_is_made_changed_and_deleted(place: Place) -> None:
         ({"minutes": "9" * 400}, "between 5 and 480"),
         ({"buffer_before": "241"}, "before and after are between 0 and 240"),
         ({"buffer_after": "x"}, "before and after are between 0 and 240"),
-        ({"lead_minutes": "43201"}, "between 0 and 43200"),
+        ({"lead_minutes": "43201"}, "between 0 and 43,200"),
         ({"lead_minutes": "43200", "window_days": "30"}, "could never be booked"),
         ({"window_days": "0"}, "from 1 to 366"),
         ({"window_days": "367"}, "from 1 to 366"),
-        ({"capacity": "0"}, "Between 1 and 1000"),
-        ({"capacity": "1001"}, "Between 1 and 1000"),
+        ({"capacity": "0"}, "Between 1 and 1,000"),
+        ({"capacity": "1001"}, "Between 1 and 1,000"),
     ],
 )
 async def test_a_kind_that_cannot_be_is_explained_and_stays_typed(
@@ -441,7 +441,7 @@ async def test_an_operator_reads_and_changes_nothing(place: Place, browser: Brow
         assert (await operator.post(f"{path}/limits")).status_code in (403, 404)
     for what in ("kinds", f"kinds/{kind}", f"kinds/{kind}/delete", "resources", f"resources/{one}"):
         assert (await operator.post(f"{place.path}/{what}", **KIND)).status_code == 403, what
-    for what in ("kinds/new", f"kinds/{kind}", "resources/new", f"resources/{one}"):
+    for what in ("new-kind", f"kinds/{kind}", "new-resource", f"resources/{one}"):
         assert (await operator.get(f"{place.path}/{what}")).status_code == 403, what
     assert (await operator.post(f"/console/desks/{place.desk}/stranded")).status_code == 403
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import booking, chat
 from backend.chat import find_unanswered, finish_turn
+from backend.conversations import leave_conversation
 from backend.models import Appointment, Conversation, Message, WaitingPlace
 from backend.rates import RULES
 from backend.services import Services
@@ -550,3 +551,29 @@ async def test_moved_in_three_tabs_at_once_it_is_still_one_visit(client: httpx.A
     answers = await asyncio.gather(*(talk.post(choice=move) for move in moves))
     assert {answer.status_code for answer in answers} == {200}
     assert await statuses(place) == ["confirmed"]
+
+
+# ---- leaving, and being forgotten ----
+
+
+async def test_whoever_leaves_quickly_is_still_expected(client: httpx.AsyncClient, place: Place) -> None:
+    """Else somebody would go there for nothing. Nothing that was said is left, and nobody waits for a time any more."""
+    talk = await open_talk(client)
+    await booked(talk, place)
+    await talk.press(slot(place, TEN + timedelta(hours=1)))
+    await leave_conversation(place.sessions, UUID(talk.id), talk.headers["authorization"].split()[1])
+    assert sorted(await statuses(place)) == ["cancelled", "confirmed"]
+    async with place.sessions.begin() as session:
+        said = select(func.count()).select_from(Message).where(Message.conversation_id == UUID(talk.id))
+        assert (await session.execute(said)).scalar_one() == 0
+
+
+async def test_whoever_wants_all_erased_is_told_that_the_appointment_goes_too(
+    client: httpx.AsyncClient, place: Place
+) -> None:
+    talk = await open_talk(client)
+    assert say("it", "forget.ask_visits") not in (await talk.press("forget"))["text"]
+    await booked(talk, place)
+    assert say("it", "forget.ask_visits") in (await talk.press("forget"))["text"]
+    await talk.press("forget-now")
+    assert await statuses(place) == ["cancelled"]

@@ -126,7 +126,7 @@ async def test_a_reply_is_added_changed_and_deleted(place: Place, services: Serv
         ({"name": "a" * 121, "text_it": "Ciao"}, "at most 120"),
         ({"name": "X", "text_it": " \n\x00"}, "The Italian text is missing"),
         ({"name": "X", "text_en": "Hello"}, "The Italian text is missing"),
-        ({"name": "X", "text_it": "a" * 2001}, "(Italiano): at most 2000"),
+        ({"name": "X", "text_it": "a" * 2001}, "(Italiano): at most 2,000"),
         ({"name": "X", "text_it": "Ciao {nome}", "text_en": "Hello {name}"}, "(English)"),
         ({"name": "X", "text_it": "Ciao {nome}", "text_fr": "Salut"}, "(Français)"),
         ({"name": "X", "text_it": "Ciao", "text_fr": "Salut {nom}"}, "(Français)"),

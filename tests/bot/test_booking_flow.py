@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -312,14 +312,15 @@ async def test_examples_say_so_wherever_there_is_a_time(talk: Talk, visits: Fake
     assert card.notes == (notice,)
 
 
+NOBODYS = UUID("3f2b8c1e-94d7-4a06-8e51-7c9d20a4b6f3")
 HOSTILE = (
     *("book:nothing", "about:9", "about:x", "pick:", "pick:99999999999", "days:", "days:x", "day:1-it:20269999"),
-    *("time:1-it:", "time:1-it:20261124T2560+0100", "time:1-it:20261124T0900+9999", f"time:{uuid4().hex}:x"),
-    *(f"confirm:{uuid4()}", "confirm:x", f"name:{uuid4()}", f"quit:{uuid4()}", "unrelated:", "resume", "resume:x"),
-    *("visit", "visit:", "visit:show:x", f"visit:show:{uuid4()}", f"visit:nothing:{uuid4()}", "visit:move:x"),
-    *(f"late:{uuid4()}:10", "late:x:10", f"late:{uuid4()}:9999", f"move:{uuid4().hex}:20261124T0900+0100", "move:x"),
-    *("wait", "wait:join", "wait:take:x", f"wait:what:{uuid4()}", "wait:join:1-it:20261124:never", "no:confirm:x"),
-    *("no:visit:drop:x", f"no:confirm:{uuid4()}", "no:move:x", "days:1-zz", "day:0-it:20261124", "lang:1-it-x"),
+    *("time:1-it:", "time:1-it:20261124T2560+0100", "time:1-it:20261124T0900+9999", f"time:{NOBODYS.hex}:x"),
+    *(f"confirm:{NOBODYS}", "confirm:x", f"name:{NOBODYS}", f"quit:{NOBODYS}", "unrelated:", "resume", "resume:x"),
+    *("visit", "visit:", "visit:show:x", f"visit:show:{NOBODYS}", f"visit:nothing:{NOBODYS}", "visit:move:x"),
+    *(f"late:{NOBODYS}:10", "late:x:10", f"late:{NOBODYS}:9999", f"move:{NOBODYS.hex}:20261124T0900+0100", "move:x"),
+    *("wait", "wait:join", "wait:take:x", f"wait:what:{NOBODYS}", "wait:join:1-it:20261124:never", "no:confirm:x"),
+    *("no:visit:drop:x", f"no:confirm:{NOBODYS}", "no:move:x", "days:1-zz", "day:0-it:20261124", "lang:1-it-x"),
 )
 
 
@@ -567,7 +568,7 @@ def test_digits_and_names_of_days_are_those_of_the_language(library: Library) ->
     assert label_of("day:1-it:20261124:morning", "it", library.find_entry) == "mar 24 nov, mattina"
 
 
-@pytest.mark.parametrize("code", ["1-it", "2147483647-ar-i", uuid4().hex])
+@pytest.mark.parametrize("code", ["1-it", "2147483647-ar-i", NOBODYS.hex])
 def test_a_draft_reads_what_it_writes(code: str) -> None:
     draft = Draft.read(code)
     assert draft is not None

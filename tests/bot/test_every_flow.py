@@ -1,7 +1,7 @@
 """Every button that can be reached is pressed, in every language people can choose: no sentence is missing anywhere."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from gettext import GNUTranslations
@@ -97,7 +97,7 @@ class Walk:
         self.pressed.add(f"{step} in words")
         return await self._turn(Incoming(self.language, "Amina", message_id=8), reply.state, found=UNKNOWN)
 
-    async def _beginnings(self):  # type: ignore[no-untyped-def]
+    async def _beginnings(self) -> AsyncIterator[Reply]:
         yield self._heard(welcome(self.language, Keeping()))
         for found, guess, state in product(
             (UNKNOWN, UNSURE, SURE), (None, *Intent), (DialogueState(), AFTER_ANSWER, DialogueState(misses=1))

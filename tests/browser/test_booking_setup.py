@@ -183,7 +183,7 @@ def test_a_manager_sets_up_a_desk_and_closes_a_day_under_two_visits(visit: Visit
 
 def test_the_pages_are_mirrored_in_arabic(visit: Visit, office: Office) -> None:
     here = manager(office, visit(viewport={"width": 375, "height": 740}), 375, "ar")
-    for path in ("booking", "booking/kinds/new", "booking/resources/new", "stranded"):
+    for path in ("booking", "booking/new-kind", "booking/new-resource", "stranded"):
         here.open(path)
         expect(here.page.locator("html")).to_have_attribute("dir", "rtl")
         here.shot(f"arabic-{path.replace('/', '-')}")

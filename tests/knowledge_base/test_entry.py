@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from backend.develop import content_problems
 from knowledge_base.entry import Entry, Facts, Phone, Text, TextState, parse_entry
 from knowledge_base.files import CONTENT, Content
 
@@ -19,10 +18,6 @@ def raw() -> dict[str, dict[str, Any]]:
 def test_all_124_entries_are_there_and_109_are_for_people(content: Content) -> None:
     assert len(content.entries) == 124
     assert sum(entry.shown for entry in content.entries) == 109
-
-
-def test_the_content_files_have_no_problem() -> None:
-    assert content_problems() == []
 
 
 def test_every_fact_on_a_card_stands_in_what_was_read(content: Content) -> None:
