@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from backend.config import Settings
 from backend.encryption import new_key
@@ -25,6 +25,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+# What is right on a busy machine comes later, not never.
+expect.set_options(timeout=15_000)
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ def stack() -> Iterator[Stack]:
         ours = {"ELP_DATABASE_URL": server.url, "ELP_NLU_URL": nlu_url, "ELP_NLU_TIMEOUT_MS": "3000"}
         ours |= {"ELP_PORT": str(port), "ELP_DATA_DIR": str(settings.data_dir), "ELP_HOST": "127.0.0.1"}
         ours |= {"ELP_SECRET_KEYS": new_key(), "ELP_RATE_LIMITS": "off"}
-        for command in ("migrate", "seed"):
-            subprocess.run([sys.executable, "-m", "backend.cli", command], env=os.environ | ours, check=True)
+        for command in (["migrate"], ["seed", "--demo"]):
+            subprocess.run([sys.executable, "-m", "backend.cli", *command], env=os.environ | ours, check=True)
         log = (shots / "web.log").open("wb")
         web = subprocess.Popen([sys.executable, "-m", "backend.main"], env=os.environ | ours, stdout=log, stderr=log)
         try:
