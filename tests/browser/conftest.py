@@ -46,8 +46,8 @@ def stack() -> Iterator[Stack]:
         ours = {"ELP_DATABASE_URL": server.url, "ELP_NLU_URL": nlu_url, "ELP_NLU_TIMEOUT_MS": "3000"}
         ours |= {"ELP_PORT": str(port), "ELP_DATA_DIR": str(settings.data_dir), "ELP_HOST": "127.0.0.1"}
         ours |= {"ELP_SECRET_KEYS": new_key(), "ELP_RATE_LIMITS": "off"}
-        for command in (["migrate"], ["seed", "--demo"]):
-            subprocess.run([sys.executable, "-m", "backend.cli", *command], env=os.environ | ours, check=True)
+        for command in ("migrate", "seed"):
+            subprocess.run([sys.executable, "-m", "backend.cli", command], env=os.environ | ours, check=True)
         log = (shots / "web.log").open("wb")
         web = subprocess.Popen([sys.executable, "-m", "backend.main"], env=os.environ | ours, stdout=log, stderr=log)
         try:

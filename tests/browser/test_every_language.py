@@ -1,9 +1,9 @@
-"""Asked, answered, shown in simpler words, booked, erased: on a small phone, in each language people can choose."""
+"""Asked, answered, shown in simpler words, erased: on a small phone, in each language people can choose."""
 
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, expect
 
 from bot.phrases import SPOKEN, say
 from knowledge_base.files import load_content
@@ -40,11 +40,8 @@ def test_a_conversation_from_the_first_word_to_the_receipt(
     expect(card).to_have_attribute("lang", language)
     assert page.evaluate("document.documentElement.scrollWidth") == 320
     page.screenshot(path=stack.screenshots / f"language-{language}.png", full_page=True)
-    press(page, page.locator('button[value="simpler:ssn-iscrizione"]').last)
+    page.locator('button[value="simpler:ssn-iscrizione"]').last.click()
     expect(page.locator('button[value^="show:"]').last).to_be_visible()
-    book(page)
-    page.screenshot(path=stack.screenshots / f"booked-{language}.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth") == 320
     page.goto(f"{stack.url}/privacy")
     expect(page.locator("h1")).to_have_text(say(language, "choice.privacy"))
     assert page.evaluate("document.documentElement.scrollWidth") == 320
@@ -52,31 +49,3 @@ def test_a_conversation_from_the_first_word_to_the_receipt(
     page.locator('form[action="/mine/erase"] button').click()
     expect(page.locator('[role="status"]')).to_contain_text("-")
     assert bad == []
-
-
-STEPS = ("confirm", "time", "day", "lang", "about", "pick")
-"""Buttons that lead to an appointment, the last one first."""
-
-
-def book(page: Page) -> None:
-    """The first of whatever is offered, until there is a code to say at the desk."""
-    last = page.locator("li.message").last
-    press(page, page.locator('button[value="book:ssn-iscrizione"]').last)
-    for _ in range(7):
-        found = next((step for step in STEPS if last.locator(f'button[value^="{step}:"]').count()), None)
-        if found:
-            press(page, last.locator(f'button[value^="{found}:"]').first)
-        else:
-            page.locator("#text").fill("Amina")
-            press(page, page.locator(".send"))
-        if found == "confirm":
-            break
-    expect(last.locator(".visit .code dd")).to_be_visible()
-
-
-def press(page: Page, button: Locator) -> None:
-    """And waits for the answer."""
-    messages = page.locator("li.message")
-    before = messages.count()
-    button.click()
-    expect(messages).to_have_count(before + 2)
