@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.config import ROOT
-from backend.install import _npm
+from backend.install import npm
 
 PYTHON_LOCKS = ("uv.lock", "nlu/uv.lock")
 NPM_LOCK = "package-lock.json"
@@ -97,7 +97,7 @@ def check_index(run: Run = run_command) -> None:
 
 def npm_findings(folder: Path, run: Run = run_command) -> list[Finding]:
     """Raises RegistryError."""
-    answer = _json(run([*_npm(), "audit", "--package-lock-only", "--json"], folder), "The npm registry")
+    answer = _json(run([*npm(), "audit", "--package-lock-only", "--json"], folder), "The npm registry")
     if "vulnerabilities" not in answer:
         raise RegistryError(f"The npm registry could not be asked: {answer.get('message', 'no answer')}")
     return [

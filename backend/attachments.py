@@ -1,4 +1,5 @@
-"""Files that people send: letters they do not understand, above all. What a file is, its content says.
+"""Files that people send, letters they do not understand above all, and that are sent to them. What a file is, its
+content says.
 
 Images are made anew, without anything but the picture; the rest is kept as it is and only ever served as a download.
 """
@@ -7,7 +8,7 @@ import asyncio
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -240,10 +241,14 @@ async def _store(
     if row is None:
         raise NotFound
     access = Access(conversation_id, *row)
-    attachment_id, text = uuid4(), say(access.language, f"choice.{CHOICE}")
-    described = {"id": str(attachment_id), "kind": file.kind, "media_type": file.media_type, "size": len(file.data)}
-    payload: dict[str, Any] = {"choice": CHOICE, "attachments": [described | {"conversation": str(conversation_id)}]}
-    values = {"conversation_id": conversation_id, "external_id": external_id, "author": "person", "payload": payload}
+    return await store_in(session, access, external_id, [file])
+
+
+async def store_in(session: AsyncSession, access: Access, external_id: str, files: Sequence[SafeFile]) -> StoredFile:
+    """A person's files as one message of a conversation whose row is locked, once for each id."""
+    kept = keep(access.id, files)
+    text, payload = say(access.language, f"choice.{CHOICE}"), {"choice": CHOICE, "attachments": described(kept)}
+    values = {"conversation_id": access.id, "external_id": external_id, "author": "person", "payload": payload}
     made = await session.execute(
         insert_or_skip(Message)
         .values(**values, language=access.language, text=text)
@@ -253,19 +258,44 @@ async def _store(
     stored = made.one_or_none()
     if stored is None:
         return await _known(session, access, external_id)
-    await session.execute(
-        insert(Attachment).values(
-            id=attachment_id,
-            message_id=stored.id,
-            kind=file.kind,
-            media_type=file.media_type,
-            size=len(file.data),
-            data=file.data,
-        )
-    )
-    await notify(session, conversation_id)
+    await attach(session, stored.id, kept)
+    await notify(session, access.id)
     message = StoredMessage(stored.id, "person", access.language, text, None, payload, stored.created_at)
     return StoredFile(access, message, answered=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file with the id under which it will be found in its conversation."""
+
+    id: UUID
+    conversation_id: UUID
+    file: SafeFile
+
+
+def keep(conversation_id: UUID, files: Sequence[SafeFile]) -> list[Kept]:
+    return [Kept(uuid4(), conversation_id, file) for file in files]
+
+
+def described(kept: Sequence[Kept]) -> list[dict[str, Any]]:
+    """As the payload of their message names them."""
+    return [
+        {
+            "id": str(one.id),
+            "kind": one.file.kind,
+            "media_type": one.file.media_type,
+            "size": len(one.file.data),
+            "conversation": str(one.conversation_id),
+        }
+        for one in kept
+    ]
+
+
+async def attach(session: AsyncSession, message_id: int, kept: Sequence[Kept]) -> None:
+    for one in kept:
+        file = one.file
+        values = {"id": one.id, "kind": file.kind, "media_type": file.media_type, "data": file.data}
+        await session.execute(insert(Attachment).values(**values, message_id=message_id, size=len(file.data)))
 
 
 async def _known(session: AsyncSession, access: Access, external_id: str) -> StoredFile:

@@ -37,9 +37,11 @@ class Rules:
     capacity: int = 1
 
     def bookable(self, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
-        """The first moment at which a visit may begin, and the first at which it may not any more."""
+        """The first moment at which a visit may begin, and the first at which it may not any more. None begins now:
+        nobody could come."""
         beyond = now.astimezone(zone).date() + timedelta(days=self.window_days + 1)
-        return now + timedelta(minutes=self.lead_minutes), datetime.combine(beyond, time.min, zone).astimezone(UTC)
+        earliest = now + max(timedelta(minutes=self.lead_minutes), timedelta.resolution)
+        return earliest, datetime.combine(beyond, time.min, zone).astimezone(UTC)
 
     def blocked(self, start: datetime) -> tuple[datetime, datetime]:
         """The visit with the minutes around it."""

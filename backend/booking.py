@@ -5,14 +5,13 @@ writes. Whoever was slower begins anew with somebody else who is free, or gets t
 constraint stands behind all of it.
 """
 
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, Integer, Uuid, bindparam, exists, insert, select, text, update
+from sqlalchemy import exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,11 +22,14 @@ from backend.db import Sessions, retried
 from backend.diary import ALTERNATIVES, Choice, Diary, HoursUnknown, Kind, load_diary
 from backend.errors import AppError, Conflict, NotFound
 from backend.models import Appointment, Conversation, WaitingPlace
-from backend.taking import count_visits, lock_resources, new_code, reminders_of, times_of
+from backend.recheck import OfferRanOut, lock_and_recheck
+from backend.taking import count_visits, new_code, reminders_of, times_of
 from backend.tokens import new_token, secret_hash
 from backend.visits import COLUMNS, By, Visit, lock_visit, visit_of
 
 T = TypeVar("T")
+Then = Callable[[AsyncSession, Visit], Awaitable[object]]
+"""What belongs to a change and happens in its transaction: all of it, or nothing."""
 HOLD = timedelta(minutes=10)
 LONGEST_NAME = 60
 _TRIES = 12
@@ -82,6 +84,8 @@ class Wish:
     """Given, it must be the right one."""
     entry_id: str | None = None
     """What it is about."""
+    by_desk: bool = False
+    """Booked by those who answer there: neither the lead time nor the person's limits are for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,8 @@ async def free_times(
 async def hold(sessions: Sessions, wish: Wish, now: datetime) -> Booked:
     """Keeps the time for ten minutes. Raises what `Diary.check_start` and `Diary.check_language` raise, NotFound,
     TooManyAppointments, SlotTaken, Unavailable."""
-    return await _again(lambda: _take(sessions, wish, now, {"status": "held", "hold_expires": now + HOLD}))
+    values = {"status": "held", "hold_expires": now + HOLD}
+    return await _again(sessions, now, lambda: _take(sessions, wish, now, values))
 
 
 async def confirm(sessions: Sessions, appointment_id: UUID, by: By, name: str, now: datetime) -> Visit:
@@ -142,17 +147,26 @@ async def confirm(sessions: Sessions, appointment_id: UUID, by: By, name: str, n
     return await retried(work)
 
 
-async def book(sessions: Sessions, wish: Wish, name: str, now: datetime) -> Booked:
+async def book(sessions: Sessions, wish: Wish, name: str, now: datetime, *, then: Then | None = None) -> Booked:
     """Holds and confirms in one. Raises as those two."""
     values = {"status": "confirmed", "name": clean_name(name), **reminders_of(wish.start, now)}
-    return await _again(lambda: _take(sessions, wish, now, values))
+    return await _again(sessions, now, lambda: _take(sessions, wish, now, values, then))
 
 
 async def move(
-    sessions: Sessions, appointment_id: UUID, by: By, start: datetime, now: datetime, *, end: datetime | None = None
+    sessions: Sessions,
+    appointment_id: UUID,
+    by: By,
+    start: datetime,
+    now: datetime,
+    *,
+    end: datetime | None = None,
+    then: Then | None = None,
 ) -> Visit:
-    """To another time at the same desk; the code and the token stay. Raises Unauthorized, Forbidden, NotFound,
-    AppointmentOver, what `Diary.check_start` raises, TooManyThisWeek, SlotTaken, Unavailable."""
+    """To another time at the same desk; the code and the token stay. Lead time and the person's limits are not for
+    staff. `then`: unless it is at this time already. Raises Unauthorized, Forbidden, NotFound, AppointmentOver, what
+    `Diary.check_start` raises, TooManyThisWeek, SlotTaken, Unavailable."""
+    by_desk = isinstance(by, Staff)
 
     async def work() -> Visit | SlotTaken | None:
         async with sessions.begin() as session:
@@ -164,32 +178,37 @@ async def move(
                 raise NotFound
             if found.starts == start and end in (None, found.ends):
                 return found
-            if not isinstance(by, Staff):
+            if not by_desk:
                 await _check_week(session, found, start, now)
-            helped = found.interpreter_id is not None
-            wish = Wish(found.desk_id, found.kind_id, start, found.language, interpreter=helped, end=end)
+            asked: dict[str, Any] = {"interpreter": found.interpreter_id is not None, "end": end, "by_desk": by_desk}
+            wish = Wish(found.desk_id, found.kind_id, start, found.language, **asked)
             diary, free = await _look(session, wish, now, ignoring=found.id)
             if free is None:
                 return await _taken(session, diary, wish, now, ignoring=found.id)
             own = found.resource_id if found.resource_id in free.workers else None
-            place = await _lock_and_recheck(session, diary, free, now, ignoring=found.id, own=own, also=found)
+            offering = await offers.find_servers(session, [found], now)
+            also = {found.resource_id, found.interpreter_id, *offering}
+            place = await lock_and_recheck(session, diary, free, now, ignoring=found.id, own=own, also=also)
             if place is None:
                 return None
             values = times_of(diary.kind.rules, start) | place | reminders_of(start, now)
-            values |= {"comes": None, "late_minutes": None, "sequence": Appointment.sequence + 1}
+            values |= {"comes": None, "late_minutes": None, "asked_at": None, "sequence": Appointment.sequence + 1}
             moved = await _change(session, found.id, **values)
-            await offers.offer_freed(session, found, now)
+            if then is not None:
+                await then(session, moved)
+            await offers.offer_freed(session, found, now, locked=offering)
             return moved
 
-    return await _again(lambda: retried(work))
+    return await _again(sessions, now, lambda: retried(work))
 
 
-async def cancel(sessions: Sessions, appointment_id: UUID, by: By, now: datetime) -> Visit:
-    """Its time is offered to whoever waits for one, else free for all. Twice is as good as once. Raises Unauthorized,
-    Forbidden, NotFound, AppointmentOver, Unavailable."""
+async def cancel(sessions: Sessions, appointment_id: UUID, by: By, now: datetime, *, then: Then | None = None) -> Visit:
+    """Its time is offered to whoever waits for one, else free for all. Twice is as good as once, and `then` happens
+    once. Raises Unauthorized, Forbidden, NotFound, AppointmentOver, Unavailable."""
 
     async def work() -> Visit:
         async with sessions.begin() as session:
+            await _lock_person(session, appointment_id)
             found = await lock_visit(session, appointment_id, by)
             if found.status == "cancelled":
                 return found
@@ -197,6 +216,8 @@ async def cancel(sessions: Sessions, appointment_id: UUID, by: By, now: datetime
                 raise AppointmentOver
             values = {"status": "cancelled", "sequence": Appointment.sequence + 1}
             gone = await _change(session, appointment_id, **values)
+            if then is not None:
+                await then(session, gone)
             await offers.offer_freed(session, found, now)
             return gone
 
@@ -204,12 +225,13 @@ async def cancel(sessions: Sessions, appointment_id: UUID, by: By, now: datetime
 
 
 async def expire_holds(session: AsyncSession, now: datetime) -> int:
-    """Clears away what nobody confirmed; returns how many. Nothing depends on it: what ran out takes no time anyhow.
+    """Clears away what nobody confirmed, and the name that was typed for it; returns how many. What ran out takes no
+    time anyhow.
     What was offered to somebody who waits is passed on instead (`waiting_list.pass_on_expired`)."""
     offered = exists().where(WaitingPlace.offer_id == Appointment.id)
     over = (Appointment.status == "held", Appointment.hold_expires <= now, ~offered)
-    found = await session.execute(update(Appointment).where(*over).values(status="cancelled").returning(Appointment.id))
-    return len(found.all())
+    gone = update(Appointment).where(*over).values(status="cancelled", name=None).returning(Appointment.id)
+    return len((await session.execute(gone)).all())
 
 
 def clean_name(typed: str) -> str:
@@ -223,12 +245,15 @@ def clean_name(typed: str) -> str:
 # --- how ---
 
 
-async def _again(work: Callable[[], Awaitable[T | SlotTaken | None]]) -> T:
+async def _again(sessions: Sessions, now: datetime, work: Callable[[], Awaitable[T | SlotTaken | None]]) -> T:
     """Until nobody was quicker (None): each try sees what the others have taken meanwhile, and ends when nothing is
     left. A plain no is returned and not raised: psycopg forgets its prepared statements with every ROLLBACK."""
     for _ in range(_TRIES):
         try:
             found = await work()
+        except OfferRanOut as offered:
+            await _pass_on(sessions, offered.visits, now)
+            continue
         except IntegrityError as error:
             if not _was_quicker(error):
                 raise
@@ -240,23 +265,36 @@ async def _again(work: Callable[[], Awaitable[T | SlotTaken | None]]) -> T:
     raise SlotTaken(alternatives=[])
 
 
+async def _pass_on(sessions: Sessions, visits: Sequence[UUID], now: datetime) -> None:
+    """The worker was away: whoever waits next is asked before anybody else gets the time."""
+
+    async def work(visit: UUID) -> None:
+        async with sessions.begin() as session:
+            await offers.pass_on_over(session, visit, now)
+
+    for one in visits:
+        await retried(lambda one=one: work(one))  # type: ignore[misc]  # called at once
+
+
 def _was_quicker(error: IntegrityError) -> bool:
     """The constraint behind the locks, or a code that somebody else has."""
     constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
     return getattr(error.orig, "sqlstate", None) == "23P01" or constraint == "uq_appointments_code"
 
 
-async def _take(sessions: Sessions, wish: Wish, now: datetime, values: dict[str, Any]) -> Booked | SlotTaken | None:
+async def _take(
+    sessions: Sessions, wish: Wish, now: datetime, values: dict[str, Any], then: Then | None = None
+) -> Booked | SlotTaken | None:
     token = new_token()
 
     async def work() -> Booked | SlotTaken | None:
         async with sessions.begin() as session:
             if wish.conversation_id is not None:
-                await _check_limit(session, wish, wish.conversation_id, now)
+                await _lock_whose(session, wish, wish.conversation_id, now)
             diary, free = await _look(session, wish, now)
             if free is None:
                 return await _taken(session, diary, wish, now)
-            place = await _lock_and_recheck(session, diary, free, now)
+            place = await lock_and_recheck(session, diary, free, now)
             if place is None:
                 return None
             made = uuid4()
@@ -266,17 +304,21 @@ async def _take(sessions: Sessions, wish: Wish, now: datetime, values: dict[str,
             row |= {"entry_id": wish.entry_id}
             row |= {"code": new_code(), "uid": f"{made}@elp"}
             stored = (await session.execute(insert(Appointment).values(row).returning(*COLUMNS))).one()
+            if then is not None:
+                await then(session, visit_of(stored))
             return Booked(visit_of(stored), token)
 
     return await retried(work)
 
 
-async def _check_limit(session: AsyncSession, wish: Wish, whose: UUID, now: datetime) -> None:
-    """One after the other, so that two tabs do not pass together. Raises NotFound, TooManyAppointments,
+async def _lock_whose(session: AsyncSession, wish: Wish, whose: UUID, now: datetime) -> None:
+    """One after the other, so that two tabs do not pass a limit together. Raises NotFound, TooManyAppointments,
     TooManyThisWeek."""
     own = select(Conversation.id).where(Conversation.id == whose).with_for_update(key_share=True)
     if (await session.execute(own)).one_or_none() is None:
         raise NotFound
+    if wish.by_desk:
+        return
     count = await count_visits(session, wish.desk_id, whose, wish.start, now)
     if count.full:
         raise TooManyAppointments(most=count.most)
@@ -299,12 +341,16 @@ async def _check_week(session: AsyncSession, visit: Visit, start: datetime, now:
         raise TooManyThisWeek(most=count.most_that_week)
 
 
+async def _load(session: AsyncSession, wish: Wish, start: datetime, until: datetime, **more: Any) -> Diary:
+    diary = await load_diary(session, wish.desk_id, wish.kind_id, start, until, **more)
+    return diary.for_desk() if wish.by_desk else diary
+
+
 async def _look(
     session: AsyncSession, wish: Wish, now: datetime, *, ignoring: UUID | None = None
 ) -> tuple[Diary, Choice | None]:
     """Who is free, in the diary of the days around; None: nobody."""
-    start, until = wish.start - _DAY, wish.start + _DAY
-    diary = await load_diary(session, wish.desk_id, wish.kind_id, start, until, now=now, ignoring=ignoring)
+    diary = await _load(session, wish, wish.start - _DAY, wish.start + _DAY, now=now, ignoring=ignoring)
     diary.check_start(wish.start, now, end=wish.end)
     diary.check_language(wish.language, interpreter=wish.interpreter)
     return diary, diary.who_is_free(wish.start, now, language=wish.language, interpreter=wish.interpreter)
@@ -320,74 +366,9 @@ async def _taken(
     for start, until in ((wish.start - _WEEK, wish.start + _WEEK), (now, beyond)):
         if len(others) == ALTERNATIVES:
             break
-        wider = await load_diary(session, wish.desk_id, wish.kind_id, start, until, now=now, ignoring=ignoring)
+        wider = await _load(session, wish, start, until, now=now, ignoring=ignoring)
         others = wider.times(now, **asked).nearest(wish.start, ALTERNATIVES)
     return SlotTaken(alternatives=others)
-
-
-async def _lock_and_recheck(
-    session: AsyncSession,
-    diary: Diary,
-    free: Choice,
-    now: datetime,
-    *,
-    ignoring: UUID | None = None,
-    own: int | None = None,
-    also: Visit | None = None,
-) -> dict[str, Any] | None:
-    """Whoever serves, with their locks held. `also`: a visit that leaves its place. None: somebody else was quicker."""
-    resource = own or diary.choose_worker(free)
-    interpreter = random.choice(free.interpreters) if free.interpreters else None  # noqa: S311
-    left = (also.resource_id, also.interpreter_id) if also else ()
-    await lock_resources(session, {one for one in (resource, interpreter, *left) if one is not None})
-    taken = await _taken_seats(session, diary, free.start, (resource, interpreter), now, ignoring)
-    if taken is None:
-        return None
-    seat = None
-    if diary.kind.rules.capacity > 1:
-        seat = next((one for one in range(diary.kind.rules.capacity) if one not in taken), None)
-        if seat is None:
-            return None
-    return {"resource_id": resource, "interpreter_id": interpreter, "seat": seat}
-
-
-# Holds that ran out are cleared away in the same statement, or the constraint would still count them.
-_RECHECK = text(
-    """
-    WITH gone AS (
-        UPDATE appointments SET status = 'cancelled', changed_at = now()
-        WHERE status = 'held' AND hold_expires <= :now AND (resource_id = ANY(:ids) OR interpreter_id = ANY(:ids))
-    )
-    SELECT resource_id, kind_id, starts, seat, interpreter_id = ANY(:ids) AS interpreting FROM appointments
-    WHERE (resource_id = ANY(:ids) OR interpreter_id = ANY(:ids)) AND blocked && tstzrange(:from, :until)
-      AND status IN ('held', 'pending', 'confirmed', 'arrived') AND (status <> 'held' OR hold_expires > :now)
-      AND id IS DISTINCT FROM CAST(:ignoring AS uuid)
-    UNION ALL
-    SELECT resource_id, NULL, NULL, NULL, NULL FROM resource_blocks
-    WHERE resource_id = ANY(:ids) AND tstzrange(starts, ends) && tstzrange(:from, :until)
-    """
-).bindparams(bindparam("ids", type_=ARRAY(Integer())), bindparam("ignoring", type_=Uuid()))
-
-
-async def _taken_seats(
-    session: AsyncSession,
-    diary: Diary,
-    start: datetime,
-    helpers: tuple[int, int | None],
-    now: datetime,
-    ignoring: UUID | None,
-) -> set[int] | None:
-    """Of the same workshop; None when anything else touches it."""
-    begins, ends = diary.kind.rules.blocked(start)
-    ids = [one for one in helpers if one is not None]
-    values = {"ids": ids, "from": begins, "until": ends, "now": now, "ignoring": ignoring}
-    seats = set()
-    for row in await session.execute(_RECHECK, values):
-        same = (row.resource_id, row.kind_id, row.starts) == (helpers[0], diary.kind.id, start)
-        if not same or row.seat is None or row.interpreting:
-            return None
-        seats.add(row.seat)
-    return seats
 
 
 async def _change(session: AsyncSession, appointment_id: UUID, **values: Any) -> Visit:

@@ -23,8 +23,8 @@ class Hours:
     zone: ZoneInfo
     week: tuple[tuple[int, time, time], ...] = ()
     """Weekday (0 is Monday), opens, closes; local time."""
-    days: Mapping[date, Span | None] = field(default_factory=dict)
-    """Days that differ; None: closed."""
+    days: Mapping[date, Sequence[Span]] = field(default_factory=dict)
+    """Days that differ, each with its times in order; none: closed."""
     country: str = ""
     """Whose public holidays it keeps; empty: none."""
     _weekdays: tuple[list[Span], ...] = field(init=False, repr=False, compare=False)
@@ -42,13 +42,12 @@ class Hours:
     def known_from(self, moment: datetime) -> bool:
         """Not when all that was ever said is about days that are over."""
         today = moment.astimezone(self.zone).date()
-        return bool(self.week) or any(span and day >= today for day, span in self.days.items())
+        return bool(self.week) or any(spans and day >= today for day, spans in self.days.items())
 
     def spans(self, day: date) -> Sequence[Span]:
         """Of one local day, in order. A day of its own counts before holidays, and holidays before the week."""
         if day in self.days:
-            span = self.days[day]
-            return [] if span is None else [span]
+            return self.days[day]
         if self.country and day in public_holidays(self.country, day.year):
             return []
         return self._weekdays[day.weekday()]
@@ -132,11 +131,12 @@ def hours_of(
     days: Sequence[tuple[str, str | None, str | None]] | None,
 ) -> Hours:
     """From the columns `HOURS`."""
-    differing: dict[date, Span | None] = {
-        date.fromisoformat(day): (time.fromisoformat(opens), time.fromisoformat(closes)) if opens and closes else None
-        for day, opens, closes in days or ()
-    }
-    return Hours(ZoneInfo(zone), week_of(week or ()), differing, country)
+    differing: dict[date, list[Span]] = {}
+    for day, opens, closes in days or ():
+        spans = differing.setdefault(date.fromisoformat(day), [])
+        if opens and closes:
+            spans.append((time.fromisoformat(opens), time.fromisoformat(closes)))
+    return Hours(ZoneInfo(zone), week_of(week or ()), {day: sorted(spans) for day, spans in differing.items()}, country)
 
 
 def week_of(spans: Sequence[tuple[int, str, str]]) -> tuple[tuple[int, time, time], ...]:

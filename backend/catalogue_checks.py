@@ -124,10 +124,6 @@ _FEWEST_LETTERS, _FEWEST_INSIDE = 2, 5
 """Of a pattern's fixed part: what has fewer would fit anything. Second, of a pattern that fills another one's hole."""
 
 
-_OF_CHANNELS = "console.failure."
-"""Why a channel could not deliver: the column is there, and no channel that can fail yet."""
-
-
 def _programs() -> list[Path]:
     return [path for part in ("backend", "bot", "knowledge_base") for path in sorted((ROOT / part).glob("**/*.py"))]
 
@@ -146,7 +142,7 @@ def _said_outright() -> set[str]:
 def _is_said(key: str, inside: int = 0) -> bool:
     """Whether the program can come to this key: it stands there, or is put together from words that stand there."""
     words, patterns = _literals()
-    if key in words or key.startswith(_OF_CHANNELS):
+    if key in words:
         return True
     for letters, pattern in patterns if inside < 2 else ():
         found = pattern.fullmatch(key) if letters >= (_FEWEST_INSIDE if inside else _FEWEST_LETTERS) else None

@@ -29,14 +29,15 @@ from backend.errors import EmptyMessage, NotFound, TooLong
 from backend.learnt import keep_what_was_learnt
 from backend.people import tell
 from bot import booking_flow, handover_flow, wishes
+from bot.answers import Actions
 from bot.booking_steps import needs_a_wish
-from bot.dialogue import Actions, respond, respond_held
+from bot.dialogue import respond, respond_held
 from bot.turn import DialogueState, Incoming, Keeping, Reply, Turn, Understanding
 from bot.understand import Understander
 from bot.visit_card import visit_payload
 
-LONGEST_MESSAGE = 4000
-"""Characters; a letter pasted whole fits, a book does not."""
+LONGEST_MESSAGE = 4096
+"""Characters; a letter pasted whole fits, a book does not. The longest that Telegram takes (decision 21)."""
 _LONGEST_CHOICE = 200
 _UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 
@@ -194,14 +195,18 @@ class _Lacks:
     """Of a wish: on whose clock a day is meant."""
 
 
-async def finish_turn(chat: Chat, stored: Stored) -> Answered:
-    """Second and third beat: understands outside any transaction, then decides in one.
+async def finish_turn(
+    chat: Chat, stored: Stored, *, location: tuple[float, float] | None = None, unread: str | None = None
+) -> Answered:
+    """Second and third beat: understands outside any transaction, then decides in one. `location` and `unread` came
+    with the message and are not stored (`Incoming`).
 
     Raises ErasedMeanwhile, Unavailable.
     """
     access, message = stored.access, stored.message
     held = access.state in HELD
-    incoming = Incoming(access.language, message.text, message.payload.get("choice"), access.place, message.id)
+    choice = message.payload.get("choice")
+    incoming = Incoming(access.language, message.text, choice, access.place, message.id, location, unread)
     understanding = await chat.understander.understand(incoming, held=held)
     wished = False
     while True:
@@ -237,7 +242,8 @@ async def _decide(chat: Chat, stored: Stored, thought: _Thought) -> Answered | _
         # Re-read after thinking: a person may have taken over, or a second request may have answered already.
         if now.answered_at is not None:
             return Answered(await _messages_of_turn(connection, stored.message.id), now.state)
-        incoming, state = _in(thought.incoming, now.language), DialogueState.from_json(now.dialogue)
+        incoming = replace(thought.incoming, language=now.language)
+        state = DialogueState.from_json(now.dialogue)
         turn = Turn(incoming, thought.understanding, state, chat.keeping)
         if now.state in HELD:
             reply = respond_held(turn, chat.actions)
@@ -260,10 +266,6 @@ async def _book(connection: AsyncConnection, chat: Chat, stored: Stored, turn: T
     find_entry = chat.actions.find_entry
     visits = ChatVisits(connection, stored.access.id, turn.incoming.language, find_entry, chat.now())
     return await booking_flow.answer(reply, turn, visits, chat.actions)
-
-
-def _in(incoming: Incoming, language: str) -> Incoming:
-    return Incoming(language, incoming.text, incoming.choice, incoming.place, incoming.message_id)
 
 
 # Both rows are locked: PostgreSQL then reads both again when it had to wait for another request.

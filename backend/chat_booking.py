@@ -94,15 +94,16 @@ def needs_label(choice: str) -> bool:
     return choice.startswith(("about:", "pick:"))
 
 
-async def find_label(engine: AsyncEngine, conversation_id: UUID, key: bytes, choice: str) -> str | None:
-    """What stands on the button of a kind or of its desk, in the language of the conversation that has this key."""
+async def find_label(engine: AsyncEngine, conversation_id: UUID, key: bytes | None, choice: str) -> str | None:
+    """What stands on the button of a kind or of its desk, in the language of the conversation that has this key; None:
+    whoever asks was let into it before."""
     name, _, number = choice.partition(":")
     if not number.isascii() or not number.isdigit() or int(number) > LARGEST_ID:
         return None
     query = select(AppointmentKind.names, Desk.name, Conversation.language).join(
         Desk, Desk.id == AppointmentKind.desk_id
     )
-    own = (Conversation.id == conversation_id, Conversation.token_hash == key)
+    own = [Conversation.id == conversation_id] + ([Conversation.token_hash == key] if key is not None else [])
     async with engine.begin() as connection:
         wanted = query.join(Conversation, and_(*own)).where(AppointmentKind.id == int(number))
         row = (await connection.execute(wanted)).one_or_none()

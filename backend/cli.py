@@ -54,11 +54,15 @@ def settings_or_stop() -> Settings:
 
 
 @app.command()
-def run() -> None:
+def run(
+    telegram_demo: Annotated[
+        bool, typer.Option("--telegram-demo", help="Also play Telegram, with a page for trying the bot out.")
+    ] = False,
+) -> None:
     """Start everything on this machine."""
     from backend.start import run_all
 
-    raise typer.Exit(run_all(settings_or_stop()))
+    raise typer.Exit(run_all(settings_or_stop(), telegram_demo=telegram_demo))
 
 
 @app.command()
@@ -319,11 +323,12 @@ def evaluate_intents(train: Existing, test: Existing, language: LanguageCode) ->
 def evaluate_answers(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     failures: Annotated[bool, typer.Option(help="Print what went wrong, line by line, before the JSON.")] = False,
+    report: Annotated[Path | None, typer.Option(help="A page to write the figures into.", exists=True)] = None,
 ) -> None:
     """The whole bot, real NLU and search, on questions with what is expected of them."""
     from backend.quality import evaluate_answers as measure
 
-    print_json(measure(settings_or_stop(), file, show_failures=failures))
+    print_json(measure(settings_or_stop(), file, show_failures=failures, into=report))
 
 
 @bench.command("chat")
@@ -358,6 +363,18 @@ def bench_booking(
     from backend.benchmark_booking import bench_booking as measure
 
     print_json(measure(settings_or_stop(), callers=callers, times=times))
+
+
+@bench.command("telegram")
+def bench_telegram(
+    people: Annotated[int, typer.Option(min=10, max=1000)] = 200,
+    messages: Annotated[int, typer.Option(min=50, max=20_000, help="Waiting to be sent.")] = 1000,
+    kills: Annotated[int, typer.Option(min=0, max=50, help="Of the worker, while it sends them.")] = 5,
+) -> None:
+    """People talking at once through the stand-in, and a queue whose worker is killed."""
+    from backend.benchmark_telegram import bench_telegram as measure
+
+    print_json(measure(settings_or_stop(), people=people, messages=messages, kills=kills))
 
 
 @bench.command("search")

@@ -1,6 +1,8 @@
 """Settings: environment variables beginning with `ELP_`, each described in `docs/settings.md`."""
 
 import base64
+import hmac
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -82,6 +84,17 @@ class Settings(BaseSettings):
     oidc_name: str = Field(default="OpenID Connect", max_length=60)
     """What the button on the sign-in page calls the organisation's own accounts."""
 
+    telegram_token: SecretStr | None = None
+    """Of the bot, from @BotFather; None: no Telegram."""
+    telegram_api_url: str = "https://api.telegram.org"
+    telegram_mode: Literal["polling", "webhook"] = "polling"
+    telegram_webhook_secret: SecretStr | None = None
+    """What Telegram shows with every update; None: one that follows from the token."""
+    telegram_protect: bool = False
+    """Cards that name a person's matters cannot be forwarded or saved."""
+    telegram_discreet: bool = True
+    """What nobody asked for at that moment does not show on a locked phone."""
+
     @field_validator("database_url")
     @classmethod
     def check_database_url(cls, value: str | None) -> str | None:
@@ -89,7 +102,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql://")
         return value
 
-    @field_validator("exit_url", "oidc_issuer", "public_url")
+    @field_validator("exit_url", "oidc_issuer", "public_url", "telegram_api_url")
     @classmethod
     def check_address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("https://", "http://")):
@@ -110,6 +123,20 @@ class Settings(BaseSettings):
             raise ValueError("is too weak; ask the identity provider for a new one")
         return value
 
+    @field_validator("telegram_token")
+    @classmethod
+    def check_telegram_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[0-9]{1,20}:[A-Za-z0-9_-]{20,100}", value.get_secret_value()):
+            raise ValueError("is not the token of a bot; @BotFather gives one such as 123456:ABC-DEF…")
+        return value
+
+    @field_validator("telegram_webhook_secret")
+    @classmethod
+    def check_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,256}", value.get_secret_value()):
+            raise ValueError("must be 16 to 256 letters, digits, _ or -")
+        return value
+
     @field_validator("smtp_url")
     @classmethod
     def check_smtp_url(cls, value: SecretStr | None) -> SecretStr | None:
@@ -125,6 +152,8 @@ class Settings(BaseSettings):
             raise ValueError("oidc_issuer needs oidc_client_id and oidc_client_secret")
         if self.smtp_url and not self.mail_from:
             raise ValueError("smtp_url needs mail_from")
+        if self.telegram_token and self.telegram_mode == "webhook" and not self.public_url:
+            raise ValueError("telegram_mode=webhook needs public_url, where Telegram can reach the service")
         return self
 
     @model_validator(mode="after")
@@ -141,6 +170,14 @@ class Settings(BaseSettings):
     @property
     def https(self) -> bool:
         return self.address.startswith("https://")
+
+    @property
+    def webhook_secret(self) -> str:
+        """Letters and digits; whoever does not know the token cannot guess it."""
+        if self.telegram_webhook_secret is not None:
+            return self.telegram_webhook_secret.get_secret_value()
+        token = self.telegram_token.get_secret_value() if self.telegram_token else ""
+        return hmac.digest(token.encode(), b"webhook", "sha256").hex()
 
     @property
     def loopback(self) -> bool:

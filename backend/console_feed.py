@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.models import Account, Message
 from backend.operators import ReadMessage, as_read
-from bot.dialogue import Actions
+from bot.answers import Actions
 
 PAGE = 100
 

@@ -15,11 +15,11 @@ from backend import audit
 from backend.db import NEW_MESSAGE, Sessions, Writer, notify, retried
 from backend.erasure import EXPECTED, FORGET_AFTER, HELD, empty, empty_but_visits, erase, write_receipt
 from backend.errors import NotFound, Unauthorized, Unavailable, UnknownLanguage
-from backend.models import Attachment, Conversation, Feedback, Message
+from backend.models import Attachment, Conversation, Feedback, Message, TelegramChat
 from backend.tokens import new_token, secret_hash
 from backend.visit_export import export_visits
 from bot.dialogue import welcome
-from bot.phrases import SPOKEN, say
+from bot.phrases import SPOKEN, isolate, say
 from bot.turn import Keeping, Reply
 
 _USUAL = Keeping()
@@ -211,41 +211,47 @@ async def export_conversation(sessions: Sessions, conversation_id: UUID, token: 
     """All that is known of the person, as plain data. Raises Unauthorized, NotFound."""
     async with sessions.begin() as session:
         await access_conversation(session, conversation_id, token)
-        row = (await session.execute(select(Conversation).where(Conversation.id == conversation_id))).scalar_one()
-        messages = await session.execute(
-            select(*_COLUMNS).where(Message.conversation_id == conversation_id).order_by(Message.id)
-        )
-        attachments = await session.execute(
-            select(Attachment.message_id, Attachment.kind, Attachment.media_type, Attachment.size, Attachment.data)
-            .join(Message, Message.id == Attachment.message_id)
-            .where(Message.conversation_id == conversation_id)
-            .order_by(Attachment.message_id)
-        )
-        opinions = await session.execute(
-            select(Feedback.entry_id, Feedback.useful).where(Feedback.conversation_id == conversation_id)
-        )
-        return {
-            "conversation": {
-                "id": str(row.id),
-                "channel": row.channel,
-                "language": row.language,
-                "place": row.place,
-                "state": row.state,
-                "forget_on_close": row.forget_on_close,
-                "created_at": row.created_at.isoformat(),
-                "active_at": row.active_at.isoformat(),
-            },
-            "messages": [
-                {"author": m.author, "text": m.text, "choice": m.payload.get("choice"), "at": m.created_at.isoformat()}
-                for m in messages
-            ],
-            "attachments": [
-                {"kind": a.kind, "media_type": a.media_type, "size": a.size, "data": _base64(a.data)}
-                for a in attachments
-            ],
-            "opinions": [{"entry": opinion.entry_id, "useful": opinion.useful} for opinion in opinions],
-            **await export_visits(session, conversation_id, row.language),
-        }
+        return await export_known(session, conversation_id)
+
+
+async def export_known(session: AsyncSession, conversation_id: UUID) -> dict[str, Any]:
+    """The same for whoever was let into the conversation before."""
+    row = (await session.execute(select(Conversation).where(Conversation.id == conversation_id))).scalar_one()
+    messages = await session.execute(
+        select(*_COLUMNS).where(Message.conversation_id == conversation_id).order_by(Message.id)
+    )
+    attachments = await session.execute(
+        select(Attachment.message_id, Attachment.kind, Attachment.media_type, Attachment.size, Attachment.data)
+        .join(Message, Message.id == Attachment.message_id)
+        .where(Message.conversation_id == conversation_id)
+        .order_by(Attachment.message_id)
+    )
+    opinions = await session.execute(
+        select(Feedback.entry_id, Feedback.useful).where(Feedback.conversation_id == conversation_id)
+    )
+    chat = select(TelegramChat.chat).where(TelegramChat.conversation_id == conversation_id)
+    return {
+        "conversation": {
+            "id": str(row.id),
+            "channel": row.channel,
+            "telegram_chat": await session.scalar(chat),
+            "language": row.language,
+            "place": row.place,
+            "state": row.state,
+            "forget_on_close": row.forget_on_close,
+            "created_at": row.created_at.isoformat(),
+            "active_at": row.active_at.isoformat(),
+        },
+        "messages": [
+            {"author": m.author, "text": m.text, "choice": m.payload.get("choice"), "at": m.created_at.isoformat()}
+            for m in messages
+        ],
+        "attachments": [
+            {"kind": a.kind, "media_type": a.media_type, "size": a.size, "data": _base64(a.data)} for a in attachments
+        ],
+        "opinions": [{"entry": opinion.entry_id, "useful": opinion.useful} for opinion in opinions],
+        **await export_visits(session, conversation_id, row.language),
+    }
 
 
 def _base64(data: bytes) -> str:
@@ -320,7 +326,11 @@ async def erase_messages(session: Writer, conversation_id: UUID, language: str) 
     }
     await session.execute(update(Conversation).where(Conversation.id == conversation_id).values(**fresh))
     receipt = await write_receipt(session)
-    await _say(session, conversation_id, Reply(language, say(language, "forget.done", receipt=receipt), "forget"))
+    await _say(
+        session,
+        conversation_id,
+        Reply(language, say(language, "forget.done", receipt=isolate(language, receipt)), "forget"),
+    )
 
 
 async def _say(session: Writer, conversation_id: UUID, reply: Reply) -> None:

@@ -31,6 +31,8 @@ QUEUE_CHANGED = "elp_queue"
 """NOTIFY channel, written by a trigger: something in a desk's queue changed; the payload is the desk's id."""
 TYPING = "elp_typing"
 """NOTIFY channel: somebody is writing; the payload is `<conversation id>:person` or `…:operator`."""
+TELEGRAM_UPDATE = "elp_telegram"
+"""NOTIFY channel: an update was stored that nobody has handled; no payload."""
 _NOTIFY = text(f"SELECT pg_notify('{NEW_MESSAGE}', :id)")
 _PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 _RETRIED_STATES = frozenset({"40P01", "40001"})

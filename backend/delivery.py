@@ -26,6 +26,19 @@ def typing_key(conversation_id: UUID, side: str) -> str:
     return f"typing:{conversation_id}:{side}"
 
 
+async def happens(event: asyncio.Event, seconds: float) -> bool:
+    """Within so long. (`asyncio.wait_for` of Python 3.11 may swallow that the waiting task was cancelled.)"""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+Watcher = Callable[[str, str], None]
+
+
 class Subscription:
     """What one stream waits for. What happens while it is busy is not lost: it is there at the next look."""
 
@@ -45,11 +58,7 @@ class Subscription:
 
     async def wait(self, seconds: float) -> bool:
         """Until something happens; False when nothing has for so long."""
-        try:
-            await asyncio.wait_for(self._event.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        return await happens(self._event, seconds)
 
 
 class Hub:
@@ -59,6 +68,7 @@ class Hub:
         self._url = url
         self._on_entries = on_entries
         self._waiting: dict[str, set[Subscription]] = {}
+        self._watchers: list[Watcher] = []
         self._queue_told: dict[str, float] = {}
         self._queue_due: set[str] = set()
         self.queue_news = 0
@@ -78,6 +88,16 @@ class Hub:
                 if not self._waiting[key]:
                     del self._waiting[key]
 
+    @contextlib.contextmanager
+    def watch(self, watcher: Watcher) -> Iterator[None]:
+        """For whoever wants every notice, as it comes. `watcher(channel, payload)` must not wait; whenever a connection
+        was made it is called with two empty words, because there may have been notices before."""
+        self._watchers.append(watcher)
+        try:
+            yield
+        finally:
+            self._watchers.remove(watcher)
+
     async def listen(self) -> None:
         """Runs for the life of the process. What was said while the connection was away is caught up by waking all."""
         failures = 0
@@ -86,6 +106,8 @@ class Hub:
                 async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
                     for channel in (NEW_MESSAGE, ENTRIES_CHANGED, QUEUE_CHANGED, TYPING):
                         await connection.execute(f"LISTEN {channel}")
+                    for watcher in self._watchers:
+                        watcher("", "")
                     if failures:
                         log.info("live updates are back")
                         self._wake_all()
@@ -99,6 +121,8 @@ class Hub:
             failures += 1
 
     def _received(self, channel: str, payload: str) -> None:
+        for watcher in self._watchers:
+            watcher(channel, payload)
         if channel == ENTRIES_CHANGED:
             self._on_entries()
         elif channel == QUEUE_CHANGED:

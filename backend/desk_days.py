@@ -1,8 +1,9 @@
 """Days on which a desk is not open as in its ordinary week: closures and exceptions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from itertools import groupby, pairwise
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, insert, select
@@ -10,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.access import Staff, access_desk_hours
-from backend.desk_week import record_hours, span
+from backend.calendars import Span
+from backend.desk_week import HoursOverlap, record_hours, span
 from backend.errors import AppError, Conflict
 from backend.models import DeskDay
 
@@ -57,18 +59,22 @@ class DifferentDays:
 
     first: date
     last: date
-    opens: time | None
-    """None: closed all day."""
-    closes: time | None
+    spans: tuple[Span, ...]
+    """In order; none: closed all day."""
     note: str
 
 
 async def read_days(session: AsyncSession, desk_id: int, today: date) -> tuple[DifferentDays, ...]:
     """From today on."""
     columns = (DeskDay.day, DeskDay.opens, DeskDay.closes, DeskDay.note)
-    query = select(*columns).where(DeskDay.desk_id == desk_id, DeskDay.day >= today).order_by(DeskDay.day)
-    rows = await session.execute(query)
-    return _together(DifferentDays(row.day, row.day, row.opens, row.closes, row.note) for row in rows)
+    query = select(*columns).where(DeskDay.desk_id == desk_id, DeskDay.day >= today)
+    found = []
+    for day, rows in groupby(await session.execute(query.order_by(DeskDay.day, DeskDay.opens)), lambda row: row.day):
+        times = list(rows)
+        spans = tuple((row.opens, row.closes) for row in times if row.opens)
+        notes = dict.fromkeys(row.note for row in times if row.note)
+        found.append(DifferentDays(day, day, spans, " · ".join(notes)))
+    return _together(found)
 
 
 def _together(days: Iterable[DifferentDays]) -> tuple[DifferentDays, ...]:
@@ -90,17 +96,23 @@ async def add_days(
     last: str,
     opens: str,
     closes: str,
+    opens_again: str = "",
+    closes_again: str = "",
     note: str,
     now: datetime,
 ) -> None:
-    """From the first to the last day (empty: only the first); closed all day when both times are empty. Raises
-    NotFound, Forbidden, WrongDay, PastDay, FarDay, WrongDays, WrongTime, WrongHours, NoteTooLong, DayTaken."""
+    """From the first to the last day (empty: only the first); closed all day when all times are empty. Other times of
+    a day that differs already are added to it. Raises NotFound, Forbidden, WrongDay, PastDay, FarDay, WrongDays,
+    WrongTime, WrongHours, HoursOverlap, NoteTooLong, DayTaken."""
     desk = await access_desk_hours(session, staff, desk_id, change=True)
     days = _days(first, last, now.astimezone(ZoneInfo(desk.zone)).date())
-    begins, ends = span(opens, closes) if opens.strip() or closes.strip() else (None, None)
-    values = {"desk_id": desk_id, "opens": begins, "closes": ends, "note": _note(note)}
+    said = _note(note)
+    open_at = _spans((opens, closes), (opens_again, closes_again))
+    spans: Sequence[tuple[time | None, time | None]] = open_at or [(None, None)]
+    values = {"desk_id": desk_id, "note": said}
+    rows = [{"day": day, "opens": begins, "closes": ends, **values} for day in days for begins, ends in spans]
     try:
-        await session.execute(insert(DeskDay), [{"day": day, **values} for day in days])
+        await session.execute(insert(DeskDay), rows)
     except IntegrityError as error:
         raise DayTaken from error
     await record_hours(session, staff, desk, "desk.days_changed", **_first_last(days[0], days[-1]))
@@ -113,6 +125,14 @@ async def remove_days(session: AsyncSession, staff: Staff, desk_id: int, *, firs
     query = delete(DeskDay).where(DeskDay.desk_id == desk_id, DeskDay.day.between(begin, end))
     if (await session.execute(query.returning(DeskDay.day))).all():
         await record_hours(session, staff, desk, "desk.days_changed", removed=True, **_first_last(begin, end))
+
+
+def _spans(*typed: tuple[str, str]) -> list[Span]:
+    """Those that somebody has filled in, in order. Raises WrongTime, WrongHours, HoursOverlap."""
+    found = sorted(span(opens, closes) for opens, closes in typed if opens.strip() or closes.strip())
+    if any(later[0] < earlier[1] for earlier, later in pairwise(found)):
+        raise HoursOverlap
+    return found
 
 
 def _day(typed: str) -> date:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,16 +15,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backend import audit, booking
 from backend.access import Staff, access_appointments
 from backend.availability import FreeTimes, Worker
+from backend.calendars import Interval
 from backend.diary import Diary, HoursUnknown, Kind, load_diary
 from backend.errors import Conflict, InvalidRequest, NotFound
 from backend.models import Appointment, Desk
-from backend.taking import lock_resources, new_code
+from backend.taking import find_seat, lock_resources, new_code, times_of
 from backend.tokens import new_token, secret_hash
 from backend.visits import COLUMNS, Visit, visit_of
 
 SHORTEST = timedelta(minutes=5)
 """Of a visit without an appointment that has to end before the next one begins."""
+JOIN_BEFORE = timedelta(minutes=60)
+"""A workshop begins, for whoever comes without an appointment to join it."""
 _SEASON = timedelta(days=367)
+_AROUND = timedelta(hours=4)
 _STEPS = {
     "arrived": ("confirmed",),
     "done": ("arrived",),
@@ -62,6 +67,12 @@ class NobodyFree(Conflict):
     code = "nobody_free"
 
 
+class NoWorkshop(Conflict):
+    """None is on or begins soon, or all its places are taken."""
+
+    code = "no_workshop"
+
+
 @dataclass(frozen=True, slots=True)
 class WalkIn:
     """Somebody who stands at the door."""
@@ -98,7 +109,7 @@ async def mark(
     if into == "confirmed":
         theirs = [one for one in (visit.resource_id, visit.interpreter_id) if one is not None]
         await lock_resources(session, theirs)
-        await _clear_holds(session, theirs, now)
+        await _clear_holds(session, theirs, (visit.starts, visit.ends), now)
     try:
         await session.execute(update(Appointment).where(*own).values(status=into))
     except IntegrityError as error:
@@ -119,19 +130,22 @@ def _obstacle(visit: Visit, into: str, zone: ZoneInfo, now: datetime) -> type[Co
     return VisitAhead if ahead else None
 
 
-async def _clear_holds(session: AsyncSession, resources: Sequence[int], now: datetime) -> None:
-    """Those that ran out take no time any more, but the constraint would still count them."""
+async def _clear_holds(session: AsyncSession, resources: Sequence[int], between: Interval, now: datetime) -> None:
+    """Those that ran out take no time any more, but the constraint would still count what is in the way. The minutes
+    around a visit are at most four hours (`AppointmentKind`)."""
     theirs = or_(Appointment.resource_id.in_(resources), Appointment.interpreter_id.in_(resources))
-    over = (Appointment.status == "held", Appointment.hold_expires <= now, theirs)
-    await session.execute(update(Appointment).where(*over).values(status="cancelled"))
+    around = func.tstzrange(between[0] - _AROUND, between[1] + _AROUND)
+    over = (Appointment.status == "held", Appointment.hold_expires <= now, theirs, Appointment.blocked.op("&&")(around))
+    await session.execute(update(Appointment).where(*over).values(status="cancelled", name=None))
 
 
 # --- somebody without an appointment ---
 
 
 async def walk_in(session: AsyncSession, staff: Staff, desk_id: int, person: WalkIn, now: datetime) -> UUID:
-    """A visit that begins now, with whoever is free: for as long as the kind takes, or until their next visit. Raises
-    NotFound, InvalidRequest, WrongName, NobodyFree, VisitTimeTaken."""
+    """A visit that begins now, with whoever is free: for as long as the kind takes, or until their next visit. Of a
+    workshop: a place in one that is on, or begins within an hour. Raises NotFound, WrongName, NobodyFree, NoWorkshop,
+    VisitTimeTaken."""
     desk = await access_appointments(session, staff, desk_id)
     name = booking.clean_name(person.name) if person.name.strip() else None
     starts = now.replace(second=0, microsecond=0)
@@ -142,20 +156,16 @@ async def walk_in(session: AsyncSession, staff: Staff, desk_id: int, person: Wal
     await lock_resources(session, (one.id for one in diary.workers))
     diary = await load_diary(session, desk_id, person.kind_id, starts, starts + around, now=now)
     if diary.kind.rules.capacity > 1:
-        raise InvalidRequest
-    resource, free_until = _who_serves(diary, starts)
-    rules, made = diary.kind.rules, uuid4()
-    ends = min(starts + timedelta(minutes=rules.minutes), free_until)
-    row = {
+        place = await _place_in_workshop(session, diary, now)
+    else:
+        place = _place_now(diary, starts)
+    made = uuid4()
+    row = place | {
         "id": made,
         "code": new_code(),
         "uid": f"{made}@elp",
         "desk_id": desk_id,
         "kind_id": person.kind_id,
-        "resource_id": resource,
-        "starts": starts,
-        "ends": ends,
-        "blocked": Range(starts, min(ends + timedelta(minutes=rules.buffer_after), free_until)),
         "status": "arrived",
         "walk_in": True,
         "name": name,
@@ -163,13 +173,37 @@ async def walk_in(session: AsyncSession, staff: Staff, desk_id: int, person: Wal
         "demo": diary.kind.demo,
         "token_hash": secret_hash(new_token()),  # nobody has it: they are at the desk
     }
-    await _clear_holds(session, [resource], now)
+    await _clear_holds(session, [row["resource_id"]], (row["starts"], row["ends"]), now)
     try:
         await session.execute(insert(Appointment).values(row))
     except IntegrityError as error:
         raise VisitTimeTaken from error
     await record(session, staff, desk, made, "appointment.walked_in")
     return made
+
+
+def _place_now(diary: Diary, starts: datetime) -> dict[str, Any]:
+    """Raises NobodyFree."""
+    resource, free_until = _who_serves(diary, starts)
+    rules = diary.kind.rules
+    ends = min(starts + timedelta(minutes=rules.minutes), free_until)
+    blocked = Range(starts, min(ends + timedelta(minutes=rules.buffer_after), free_until))
+    return {"resource_id": resource, "starts": starts, "ends": ends, "blocked": blocked}
+
+
+async def _place_in_workshop(session: AsyncSession, diary: Diary, now: datetime) -> dict[str, Any]:
+    """In the first that somebody comes to and that has room. Raises NoWorkshop."""
+    rules = diary.kind.rules
+    soon, length = (now + JOIN_BEFORE).timestamp(), rules.minutes * 60
+    places = {(place.session, one.id) for one in diary.workers for place in one.places}
+    for begins, resource in sorted(places):
+        if begins <= soon and now.timestamp() < begins + length:
+            starts = datetime.fromtimestamp(begins, UTC)
+            await _clear_holds(session, [resource], (starts, starts + timedelta(minutes=rules.minutes)), now)
+            seat = await find_seat(session, resource, starts, rules.capacity)
+            if seat is not None:
+                return {"resource_id": resource, "seat": seat, **times_of(rules, starts)}
+    raise NoWorkshop
 
 
 def _who_serves(diary: Diary, starts: datetime) -> tuple[int, datetime]:
@@ -210,7 +244,7 @@ async def open_times(
     """All that can be booked; `moving`: the visit that would leave its own time. Raises NotFound, HoursUnknown,
     NoInterpreter, NotInLanguage."""
     await access_appointments(session, staff, desk_id)
-    diary = await load_diary(session, desk_id, kind_id, now, now + _SEASON, now=now, ignoring=moving)
+    diary = (await load_diary(session, desk_id, kind_id, now, now + _SEASON, now=now, ignoring=moving)).for_desk()
     if not diary.hours.known_from(now):
         raise HoursUnknown
     diary.check_language(language, interpreter=interpreter)

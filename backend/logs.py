@@ -11,5 +11,5 @@ def set_up_logging(level: str) -> None:
         stream=sys.stdout,
         force=True,
     )
-    for name in ("httpx", "httpcore", "sqlalchemy", "uvicorn.access", "alembic", "procrastinate"):
+    for name in ("httpx", "httpcore", "sqlalchemy", "uvicorn.access", "alembic", "procrastinate", "telegram"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -37,6 +37,7 @@ from backend.web import (
     single_sign_on,
     static,
     stranded_pages,
+    telegram,
     visits,
 )
 from backend.web.problems import add_handlers
@@ -94,7 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         calendar_feeds,
         admin,
     )
-    for part in (health, api, appointments_api, console_api, attachments, chat, visits, privacy, *staff):
+    for part in (health, api, appointments_api, console_api, attachments, chat, visits, privacy, telegram, *staff):
         app.include_router(part.router)
     app.mount("/static", static.files(settings))
     return app

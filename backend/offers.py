@@ -1,10 +1,12 @@
 """A time that became free is offered to whoever has waited longest for one like it, before anybody else sees it.
 
 The visit that leaves and the one that is held for the person who waits change in one transaction, under the locks of
-whoever serves: at no moment is the time free for others (design section 6, decision 19).
+whoever serves: at no moment is the time free for others (design section 6, decision 19). Locks are taken in the order
+of their numbers: whoever has some already took those that are needed here with them (`find_servers`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,9 +18,9 @@ from backend.db import Writer
 from backend.diary import Diary, load_diary
 from backend.errors import NotFound
 from backend.models import Appointment, Resource, WaitingPlace
-from backend.taking import count_visits, lock_resources, new_code, times_of
+from backend.taking import count_visits, find_seat, lock_resources, new_code, times_of
 from backend.tokens import new_token, secret_hash
-from backend.visit_news import load_entries, tell
+from backend.visit_news import load_entries, tell, tell_waiting_is_over
 from backend.visits import COLUMNS, Visit, visit_of
 
 LONGEST = timedelta(hours=2)
@@ -30,11 +32,53 @@ HELD_LONGER = timedelta(minutes=2)
 _CODES = 5
 
 
-async def offer_freed(db: Writer, visit: Visit, now: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """A time at which somebody can serve again."""
+
+    desk_id: int
+    resource_id: int
+    starts: datetime
+    whose: UUID | None = None
+    """The conversation that gave it back; it is not asked."""
+
+
+def _freed(visits: Iterable[Visit]) -> list[Freed]:
+    return [
+        Freed(one.desk_id, one.resource_id, one.starts, one.conversation_id)
+        for one in visits
+        if one.desk_id is not None and one.resource_id is not None
+    ]
+
+
+async def offer_freed(db: Writer, visit: Visit, now: datetime, *, locked: Collection[int] | None = None) -> None:
     """In the transaction that frees the time, after the change. `visit`: as it was while it took its time. A hold that
-    nobody confirmed frees nothing that was not free for all before; one that was an offer does."""
-    if visit.status != "held" or await _let_go(db, visit, now):
-        await _offer(db, visit, now)
+    nobody confirmed frees nothing that was not free for all before; one that was an offer does. `locked`: resources
+    whose locks are held, for whoever holds some; then no others are taken."""
+    held = visit.status == "held"
+    if not held or await _let_go(db, visit, now):
+        for one in _freed([visit]):
+            await _offer(db, one, now, locked)
+    if held and visit.desk_id is not None:
+        await dismiss(db, visit.desk_id, now)
+
+
+async def find_servers(db: Writer, visits: Sequence[Visit], now: datetime) -> set[int]:
+    """Resources whose locks are needed to offer the times of these visits; empty when nobody waits for one."""
+    found = set[int]()
+    for one in _freed(visits):
+        line = (await db.execute(_IN_LINE, _line_of(one, now))).all()
+        found |= await _servers(db, one, line) if line else set()
+    return found
+
+
+async def pass_on_over(db: Writer, visit_id: UUID, now: datetime) -> None:
+    """An offer that nobody answered, and whose time is wanted by somebody else: the next one is asked before."""
+    over = (Appointment.id == visit_id, Appointment.status == "held", Appointment.hold_expires <= now)
+    gone = update(Appointment).where(*over).values(status="cancelled", name=None).returning(*COLUMNS)
+    row = (await db.execute(gone)).one_or_none()
+    if row is not None:
+        await offer_freed(db, replace(visit_of(row), status="held"), now)
 
 
 async def accepted(db: Writer, visit_id: UUID) -> None:
@@ -46,9 +90,25 @@ async def forget_places(db: Writer, conversations: Sequence[UUID], freed: Sequen
     """Nobody in these conversations waits any more; what they leave free is offered to others."""
     gone = delete(WaitingPlace).where(WaitingPlace.conversation_id.in_(conversations)).returning(WaitingPlace.offer_id)
     offered = set((await db.execute(gone)).scalars())
-    for visit in freed:
-        if visit.status != "held" or visit.id in offered:
-            await _offer(db, visit, now)
+    left = [visit for visit in freed if visit.status != "held" or visit.id in offered]
+    locked = await find_servers(db, left, now)
+    await lock_resources(db, locked)
+    for one in _freed(left):
+        await _offer(db, one, now, locked)
+
+
+async def dismiss(db: Writer, desk_id: int, now: datetime) -> None:
+    """Whoever waits for what the desk does not offer any more is told so, and waits no longer. Whoever was offered a
+    time before may still take it."""
+    query = text(
+        """
+        SELECT w.id, w.conversation_id FROM waiting_places w JOIN appointment_kinds k ON k.id = w.kind_id
+        WHERE k.desk_id = :desk AND NOT k.active AND w.offer_id IS NULL ORDER BY w.conversation_id
+        """
+    )
+    for place, conversation in (await db.execute(query, {"desk": desk_id})).all():
+        await tell_waiting_is_over(db, conversation, desk_id)
+        await db.execute(delete(WaitingPlace).where(WaitingPlace.id == place, WaitingPlace.offer_id.is_(None)))
 
 
 async def _let_go(db: Writer, visit: Visit, now: datetime) -> bool:
@@ -78,29 +138,50 @@ _IN_LINE = text(_LINE + " ORDER BY w.asked_at, w.id")
 _LOCKED = text(_LINE + " AND w.id = :place FOR NO KEY UPDATE OF c, w")
 
 
-async def _offer(db: Writer, visit: Visit, now: datetime) -> None:
-    if visit.desk_id is None or visit.resource_id is None:
-        return
-    values = {"desk": visit.desk_id, "start": visit.starts, "whose": visit.conversation_id, "soonest": now + SHORTEST}
-    for one in (await db.execute(_IN_LINE, values)).all():
+def _line_of(freed: Freed, now: datetime) -> dict[str, Any]:
+    return {"desk": freed.desk_id, "start": freed.starts, "whose": freed.whose, "soonest": now + SHORTEST}
+
+
+async def _offer(db: Writer, freed: Freed, now: datetime, locked: Collection[int] | None) -> None:
+    values = _line_of(freed, now)
+    line = (await db.execute(_IN_LINE, values)).all()
+    for one in line:
         place = (await db.execute(_LOCKED, {**values, "place": one.id})).one_or_none()
-        if place is not None and await _offer_to(db, place, visit, now):
+        if place is None:
+            continue
+        if locked is None:
+            locked = await _servers(db, freed, line)
+            await lock_resources(db, locked)
+        if await _offer_to(db, place, freed, now, locked):
             return
 
 
-async def _offer_to(db: Writer, place: Row[Any], visit: Visit, now: datetime) -> bool:
+async def offer_time(db: Writer, place_id: UUID, freed: Freed, now: datetime, locked: Collection[int]) -> bool:
+    """To this one who waits; whether it suits them."""
+    place = (await db.execute(_LOCKED, {**_line_of(freed, now), "place": place_id})).one_or_none()
+    return place is not None and await _offer_to(db, place, freed, now, locked)
+
+
+async def _servers(db: Writer, freed: Freed, line: Sequence[Row[Any]]) -> set[int]:
+    """Whoever serves, and all who interpret there where somebody in the line wishes for that."""
+    if not any(one.interpreter for one in line):
+        return {freed.resource_id}
+    helping = select(Resource.id).where(Resource.desk_id == freed.desk_id, Resource.kind == "interpreter")
+    return {freed.resource_id, *(await db.execute(helping)).scalars()}
+
+
+async def _offer_to(db: Writer, place: Row[Any], freed: Freed, now: datetime, locked: Collection[int]) -> bool:
     """Whether it suits this one."""
-    assert visit.desk_id is not None
-    count = await count_visits(db, visit.desk_id, place.conversation_id, visit.starts, now)
+    count = await count_visits(db, freed.desk_id, place.conversation_id, freed.starts, now)
     if count.full or count.full_that_week:
         return False
-    found = await _who_serves(db, place, visit, now)
+    found = await _who_serves(db, place, freed, now, locked)
     if found is None:
         return False
     diary, served = found
-    until = min(now + LONGEST, visit.starts - timedelta(minutes=place.lead_minutes))
-    values = served | times_of(diary.kind.rules, visit.starts)
-    values |= {"desk_id": visit.desk_id, "kind_id": place.kind_id, "conversation_id": place.conversation_id}
+    until = min(now + LONGEST, freed.starts - timedelta(minutes=place.lead_minutes))
+    values = served | times_of(diary.kind.rules, freed.starts)
+    values |= {"desk_id": freed.desk_id, "kind_id": place.kind_id, "conversation_id": place.conversation_id}
     values |= {"language": place.language, "demo": diary.kind.demo, "token_hash": secret_hash(new_token())}
     held = await _hold(db, values | {"status": "held", "hold_expires": until + HELD_LONGER})
     if held is None:
@@ -112,43 +193,25 @@ async def _offer_to(db: Writer, place: Row[Any], visit: Visit, now: datetime) ->
 
 
 async def _who_serves(
-    db: Writer, place: Row[Any], visit: Visit, now: datetime
+    db: Writer, place: Row[Any], freed: Freed, now: datetime, locked: Collection[int]
 ) -> tuple[Diary, dict[str, int | None]] | None:
-    """Whoever served the visit that left, with somebody who interprets where that is wished for; looked for under their
-    locks, so that what is found stays true."""
-    assert visit.desk_id is not None
-    assert visit.resource_id is not None
-    helping = select(Resource.id).where(Resource.desk_id == visit.desk_id, Resource.kind == "interpreter")
-    interpreters = (await db.execute(helping)).scalars().all() if place.interpreter else []
-    await lock_resources(db, (visit.resource_id, *interpreters))
-    end = visit.starts + timedelta(seconds=1)
+    """Whoever has the time, with somebody who interprets where that is wished for; looked for under their locks, so
+    that what is found stays true."""
+    end = freed.starts + timedelta(seconds=1)
     try:
-        diary = await load_diary(db, visit.desk_id, place.kind_id, visit.starts, end, now=now)
+        diary = await load_diary(db, freed.desk_id, place.kind_id, freed.starts, end, now=now)
     except NotFound:
         return None
-    free = diary.who_is_free(visit.starts, now, language=place.language, interpreter=place.interpreter)
-    if free is None or visit.resource_id not in free.workers:
+    free = diary.who_is_free(freed.starts, now, language=place.language, interpreter=place.interpreter)
+    if free is None or freed.resource_id not in free.workers or freed.resource_id not in locked:
         return None
-    served = {"resource_id": visit.resource_id, "interpreter_id": free.interpreters[0] if free.interpreters else None}
-    return diary, served | {"seat": await _find_seat(db, diary, visit)}
-
-
-async def _find_seat(db: Writer, diary: Diary, visit: Visit) -> int | None:
-    """Of a workshop: the first that nobody has."""
-    capacity = diary.kind.rules.capacity
-    if capacity == 1:
+    interpreter = next((one for one in free.interpreters if one in locked), None)
+    if place.interpreter and interpreter is None:
         return None
-    rows = await db.execute(_SEATS, {"resource": visit.resource_id, "start": visit.starts})
-    taken = set(rows.scalars())
-    return next(seat for seat in range(capacity) if seat not in taken)
-
-
-_SEATS = text(
-    """
-    SELECT seat FROM appointments WHERE resource_id = :resource AND starts = :start
-      AND status IN ('held', 'pending', 'confirmed', 'arrived')
-    """
-)
+    seat = await find_seat(db, freed.resource_id, freed.starts, diary.kind.rules.capacity)
+    if seat is None and diary.kind.rules.capacity > 1:
+        return None
+    return diary, {"resource_id": freed.resource_id, "interpreter_id": interpreter, "seat": seat}
 
 
 async def _hold(db: Writer, values: dict[str, Any]) -> Visit | None:

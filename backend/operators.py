@@ -15,8 +15,8 @@ from backend.attachments import get_attachment
 from backend.errors import NotFound
 from backend.masking import mask
 from backend.models import Account, Attachment, Conversation, Desk, Handover, Message, Note
+from bot.answers import Actions
 from bot.buttons import label_of
-from bot.dialogue import Actions
 from bot.phrases import SOURCE
 
 MOST_MESSAGES = 500

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, delete, exists, func, select, text, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import audit
@@ -25,6 +25,7 @@ from backend.models import (
     Message,
     Receipt,
     StaffSession,
+    TelegramUpdate,
     WaitingPlace,
 )
 from bot.phrases import say
@@ -32,6 +33,8 @@ from bot.privacy import forgetting_text, known_text
 from bot.turn import Keeping, Known, Reply
 
 BATCH = 500
+UPDATE_DAYS = 2
+"""Telegram brings an update again for a day at most."""
 EMPTY_DAYS = 2
 """A page opened and left without a word keeps nothing worth keeping."""
 _ROME = ZoneInfo("Europe/Rome")
@@ -168,6 +171,11 @@ def _rows_of_age(settings: Settings, now: datetime) -> tuple[tuple[str, type[Bas
         ("staff_sessions", StaffSession, StaffSession.expires_at < now),
         ("account_links", AccountLink, AccountLink.expires_at < now),
         ("ceremonies", Ceremony, Ceremony.expires_at < now),
+        (
+            "telegram_updates",
+            TelegramUpdate,
+            and_(TelegramUpdate.body.is_(None), TelegramUpdate.received_at < now - timedelta(days=UPDATE_DAYS)),
+        ),
         ("waiting_places", WaitingPlace, WaitingPlace.last_day < (now - timedelta(days=1)).date()),
         ("appointments", Appointment, Appointment.ends < now - timedelta(days=settings.keep_conversations_days)),
     )

@@ -5,11 +5,13 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from backend.config import Settings
 from backend.local_nlu import local_nlu
+from backend.quality_report import commit_of_this, put_into, report
 from bot.dialogue import respond
 from bot.nlu import RasaClient
 from bot.phrases import SPOKEN
@@ -83,6 +85,11 @@ def is_right(expect: dict[str, Any], reply: Reply) -> bool:
     return reply.intent == "none" and reply.entry is None
 
 
+def is_first(expect: dict[str, Any], reply: Reply) -> bool:
+    """The right entry is the answer, or the first of the suggestions."""
+    return is_right(expect, reply) or _offered(reply)[:1] in [[entry_id] for entry_id in expect.get("entries", ())]
+
+
 def is_shown(expect: dict[str, Any], reply: Reply) -> bool:
     """The right entry is the answer or among the suggestions."""
     return is_right(expect, reply) or not set(_offered(reply)).isdisjoint(expect.get("entries", ()))
@@ -97,7 +104,9 @@ def _said(reply: Reply) -> str:
     return f"{reply.intent} {reply.entry or ''} {choices}".strip()
 
 
-async def _measure(cases: list[Case], parser: Parser | None, cache: Path, *, show_failures: bool) -> dict[str, Any]:
+async def _measure(
+    cases: list[Case], parser: Parser | None, cache: Path, *, show_failures: bool, into: Path | None
+) -> dict[str, Any]:
     content = load_content()
     library = Library.build(content.entries, content.outside, cache=cache)
     results = [(case, await hold(case, library, parser)) for case in cases]
@@ -105,7 +114,25 @@ async def _measure(cases: list[Case], parser: Parser | None, cache: Path, *, sho
         for case, reply in results:
             if not is_right(case.expect, reply):
                 print(f"{case.id}\t{' / '.join(case.turns)}\texpected {json.dumps(case.expect)}\tsaid {_said(reply)}")
-    return summary(results)
+    figures = summary(results)
+    if into:
+        today = datetime.now(UTC).date()
+        put_into(into, report(figures, _confusions(results), day=today, commit=commit_of_this()))
+    return figures
+
+
+def _confusions(results: list[tuple[Case, Reply]]) -> Iterator[tuple[str, str]]:
+    """What was expected and what was said, of each case that went wrong; entries by name where one was the answer."""
+    for case, reply in results:
+        if is_right(case.expect, reply):
+            continue
+        wanted = case.expect.get("entries", [case.expect.get("act", case.kind)])
+        if case.kind != "entry":
+            yield str(wanted[0]), reply.intent
+        elif reply.entry:
+            yield str(wanted[0]), reply.entry
+        else:
+            yield "an entry", "choices" if _offered(reply) else reply.intent
 
 
 def summary(results: list[tuple[Case, Reply]]) -> dict[str, Any]:
@@ -125,18 +152,22 @@ def _figures(kinds: dict[str, list[tuple[Case, Reply]]]) -> Iterator[tuple[str, 
         right = sum(is_right(case.expect, reply) for case, reply in pairs)
         yield kind, {"cases": len(pairs), "right": round(100 * right / len(pairs), 1)}
         if kind == "entry":
-            shown = sum(is_shown(case.expect, reply) for case, reply in pairs)
-            yield "entry_shown", {"cases": len(pairs), "right": round(100 * shown / len(pairs), 1)}
+            for name, counts in (("entry_first", is_first), ("entry_shown", is_shown)):
+                share = sum(counts(case.expect, reply) for case, reply in pairs) / len(pairs)
+                yield name, {"cases": len(pairs), "right": round(100 * share, 1)}
 
 
-def evaluate_answers(settings: Settings, file: Path, *, show_failures: bool = False) -> dict[str, Any]:
-    """Starts the NLU for the time of the measurement when no address of a running one is set."""
+def evaluate_answers(
+    settings: Settings, file: Path, *, show_failures: bool = False, into: Path | None = None
+) -> dict[str, Any]:
+    """Starts the NLU for the time of the measurement when no address of a running one is set. `into`: a page with a
+    place for the figures. Raises ValueError when it has none, or for a line that cannot be read."""
     cases = [case for case in read_cases(file) if case.language in SPOKEN]
 
     async def measure(url: str) -> dict[str, Any]:
         parser = RasaClient(url, timeout_s=_PATIENCE_S)
         try:
-            return await _measure(cases, parser, settings.data_dir / "index", show_failures=show_failures)
+            return await _measure(cases, parser, settings.data_dir / "index", show_failures=show_failures, into=into)
         finally:
             await parser.close()
 

@@ -27,10 +27,12 @@ RULES: Mapping[str, Mapping[str, str]] = {
     "code": {"account": "6 per 10 minute"},
     "link": {"email": "3/hour", "address": "30/hour"},
     "booking": {"conversation": "6/hour; 12/day", "address": "60/hour"},
+    "refusal": {"conversation": "1/minute"},
     "visit_code": {"account": "40 per 10 minute"},
     "feed": {"address": "60/minute"},
 }
-"""Kind of act → who is counted → how often. `pair` is one account tried from one address."""
+"""Kind of act → who is counted → how often. `pair` is one account tried from one address. `refusal`: somebody is
+told of having sent too much, where each refusal is a message."""
 
 _SHORTEST_WAIT_S = 2
 _SWEEP_S = 60

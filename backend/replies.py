@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import audit
 from backend.access import Staff, access_conversation
+from backend.attachments import SafeFile, UnknownFileType, attach, described, keep
 from backend.db import TYPING, notify
 from backend.errors import AppError, EmptyMessage, NotFound, TooLong
 from backend.handover import check_holder
-from backend.models import Desk, Gap, Handover, Message, Note
-from bot.dialogue import Actions
+from backend.models import Conversation, Desk, Gap, Handover, Message, Note
+from bot.answers import Actions
 from bot.phrases import SOURCE
 from bot.translation import Translator
 
@@ -96,15 +97,10 @@ async def reply(session: AsyncSession, staff: Staff, conversation_id: UUID, writ
     """Stores it for delivery; returns the message's id. Whoever does not hold the conversation sends nothing.
 
     Raises Forbidden, NotFound, Taken, StateChanged, EmptyMessage, TooLong, UnknownEntry."""
-    key = f"{REPLY_KEY}{written.key}"
-    conversation = await access_conversation(session, staff, conversation_id, lock=True)
-    known = select(Message.id).where(Message.conversation_id == conversation.id, Message.external_id == key)
-    sent_before = await session.scalar(known)
-    if sent_before is not None:  # also when the conversation was closed since
+    conversation, sent_before = await _access(session, staff, conversation_id, written.key)
+    if sent_before is not None:
         return sent_before
-    await check_holder(session, staff, conversation_id)
-    desk = await session.scalar(select(Desk.name).where(Desk.id == conversation.desk_id))
-    payload: dict[str, Any] = {"desk": desk}
+    payload: dict[str, Any] = {}
     if written.entry is not None:
         entry = actions.find_entry(written.entry)
         if entry is None or not entry.shown:
@@ -114,16 +110,45 @@ async def reply(session: AsyncSession, staff: Staff, conversation_id: UUID, writ
     if written.machine:
         payload["machine"] = True
     original = clean_words(written.words) if written.words and written.words.strip() else None
-    values = {
-        "conversation_id": conversation.id,
-        "author": "operator",
-        "external_id": key,
-        "language": written.language,
-        "text": words,
-        "original": original if original != words else None,
-        "payload": payload,
-        "written_by": staff.account_id,
-    }
+    values = {"language": written.language, "text": words, "original": original if original != words else None}
+    return await _send(session, staff, conversation, written.key, payload, **values)
+
+
+async def send_file(session: AsyncSession, staff: Staff, conversation_id: UUID, key: str, file: SafeFile) -> int:
+    """A picture or a PDF as a message of its own; returns the message's id.
+
+    Raises Forbidden, NotFound, Taken, StateChanged, UnknownFileType."""
+    if file.kind == "voice":
+        raise UnknownFileType
+    conversation, sent_before = await _access(session, staff, conversation_id, key)
+    if sent_before is not None:
+        return sent_before
+    kept = keep(conversation.id, [file])
+    values = {"language": conversation.language, "text": ""}
+    stored = await _send(session, staff, conversation, key, {"attachments": described(kept)}, **values)
+    await attach(session, stored, kept)
+    return stored
+
+
+async def _access(
+    session: AsyncSession, staff: Staff, conversation_id: UUID, key: str
+) -> tuple[Conversation, int | None]:
+    """The conversation, locked, and the message that was sent under this key before: also when the conversation was
+    closed since. Raises Forbidden, NotFound, Taken, StateChanged."""
+    conversation = await access_conversation(session, staff, conversation_id, lock=True)
+    known = (Message.conversation_id == conversation.id, Message.external_id == f"{REPLY_KEY}{key}")
+    sent_before = await session.scalar(select(Message.id).where(*known))
+    if sent_before is None:
+        await check_holder(session, staff, conversation_id)
+    return conversation, sent_before
+
+
+async def _send(
+    session: AsyncSession, staff: Staff, conversation: Conversation, key: str, payload: dict[str, Any], **values: Any
+) -> int:
+    desk = await session.scalar(select(Desk.name).where(Desk.id == conversation.desk_id))
+    values |= {"conversation_id": conversation.id, "author": "operator", "external_id": f"{REPLY_KEY}{key}"}
+    values |= {"payload": {"desk": desk} | payload, "written_by": staff.account_id}
     stored = (await session.execute(insert(Message).values(**values).returning(Message.id))).scalar_one()
     now = datetime.now(UTC)
     open_one = (Handover.conversation_id == conversation.id, Handover.closed_at.is_(None))

@@ -46,10 +46,14 @@ class Shelf:
     version: tuple[int, int] | None = None
     """Of the content the library was built from; None until there is one."""
     _stale: asyncio.Event = field(default_factory=asyncio.Event)
+    _loaded: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def ready(self) -> bool:
         return self.version is not None
+
+    async def until_ready(self) -> None:
+        await self._loaded.wait()
 
     async def load(self) -> None:
         """Does nothing when the content is what it was: a notice may come twice, or after a lost connection."""
@@ -57,6 +61,7 @@ class Shelf:
         if version != self.version:
             self.library = await load_library(self.sessions, self.cache)
             self.version = version
+            self._loaded.set()
             # The library lives as long as the process: the garbage collector need not walk through it again and again.
             # The one it replaces is let go first, or each edit would leave its cycles behind.
             gc.unfreeze()
@@ -78,7 +83,7 @@ class Shelf:
                 await asyncio.sleep(1)
                 self._stale.set()
 
-    # What a dialogue may do (`bot.dialogue.Actions`).
+    # What a dialogue may do (`bot.answers.Actions`).
 
     def find_entry(self, entry_id: str) -> Entry | None:
         return self.library.find_entry(entry_id)
@@ -123,6 +128,7 @@ async def open_services(settings: Settings, *, with_library: bool = True) -> Asy
     shelf = Shelf(sessions, settings.data_dir / "index")
     parser = RasaClient(settings.nlu_url, timeout_s=settings.nlu_timeout_ms / 1000) if settings.nlu_url else None
     hub = Hub(plain_url(settings.database_url), on_entries=shelf.changed)
+    translator = Translator(settings.data_dir / "translation")
     services = Services(
         settings=settings,
         engine=engine,
@@ -131,18 +137,18 @@ async def open_services(settings: Settings, *, with_library: bool = True) -> Asy
         parser=parser,
         chat=Chat(
             engine,
-            Understander(lambda: shelf.library, parser),
+            Understander(lambda: shelf.library, parser, translator),
             shelf,
             Keeping(settings.keep_conversations_days, settings.controller),
         ),
         hub=hub,
         queue_counts=QueueCounts(sessions, hub),
         limits=Limits(enabled=settings.rate_limits == "on"),
-        translator=Translator(settings.data_dir / "translation"),
+        translator=translator,
     )
     tasks = [asyncio.create_task(hub.listen())]
     if with_library:
-        await asyncio.to_thread(services.chat.understander.warm_up)
+        await asyncio.to_thread(services.chat.understander.warm_up, shelf.cache)
         await asyncio.to_thread(masking.warm_up)
         tasks.append(asyncio.create_task(shelf.keep_fresh()))
         shelf.changed()

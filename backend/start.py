@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import articles, desk_examples, install, postgres, supervisor, users
+from backend.children import Service
 from backend.config import Settings
 from backend.conversations import erase_for_person
 from backend.db import create_engine, create_sessions
@@ -22,6 +23,7 @@ from backend.errors import NotFound
 from backend.keys import check_keys, rotate, unlock
 from backend.migrations.run import migrate
 from backend.progress import Progress, Report, StartError
+from backend.telegram_service import describe
 from backend.users import NewUser, invite_administrator
 from bot.phrases import SPOKEN
 from knowledge_base.files import ContentError, load_content
@@ -33,19 +35,31 @@ _ASK_PHRASES = 240
 """Written questions for each language that the NLU learns to tell from acts; more of them would drown the acts."""
 
 
-def run_all(settings: Settings) -> int:
+def run_all(settings: Settings, *, telegram_demo: bool = False) -> int:
     """Everything on this machine until Ctrl-C. Raises StartError."""
+    services: tuple[Service, ...] = supervisor.SERVICES
+    if telegram_demo:
+        settings, stand_in = supervisor.with_telegram_demo(settings)
+        services = (*services, stand_in)
     understanding = supervisor.Understanding(
         install.nlu_environment, _train, install.is_nlu_prepared, supervisor.rasa_command
     )
     content = supervisor.Step("starter content", lambda settings: seed_content(settings, demo="new"))
     steps = (supervisor.Step("migrations", migrate_database), content)
-    return supervisor.run(settings, steps=steps, understanding=understanding, announce=announcement)
+
+    def announce(settings: Settings) -> Iterable[str]:
+        if telegram_demo:
+            yield f"Telegram, for trying out: {settings.telegram_api_url}"
+        yield from announcement(settings)
+
+    return supervisor.run(settings, steps=steps, services=services, understanding=understanding, announce=announce)
 
 
 def announcement(settings: Settings) -> Iterable[str]:
     """What `elp run` says when it is ready."""
     yield from invite_administrator(settings)
+    if settings.telegram_token is not None:
+        yield asyncio.run(describe(settings))
     try:
         desks = asyncio.run(_in_session(settings, desk_examples.desks_with_demo_hours))
     except (SQLAlchemyError, OSError):

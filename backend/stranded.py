@@ -12,29 +12,33 @@ from typing import Any, Literal, TypeGuard
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import and_, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from backend.access import Staff, access_appointments, access_desk_hours
-from backend.availability import opened_at
 from backend.calendars import Hours, load_hours
+from backend.colleagues import Replacement, find_replacements, give
 from backend.db import Sessions, retried
 from backend.desk_visits import record
-from backend.diary import weekly
+from backend.diary import covers, weekly
 from backend.errors import Conflict
-from backend.models import Appointment, AppointmentKind, AuditEvent, Desk, Resource, WaitingPlace
-from backend.offers import offer_freed
+from backend.models import Appointment, AppointmentKind, Desk, Resource, WaitingPlace
+from backend.offers import dismiss, offer_freed
+from backend.openings import free_for_waiting, offer_new
+from backend.taking import lock_plan
 from backend.visit_facts import FindEntry
 from backend.visit_news import tell
 from backend.visits import COLUMNS, Visit, visit_of
 
 Change = Callable[[AsyncSession, Staff], Awaitable[object]]
-Decision = Literal["keep", "ask", "cancel"]
+Decision = Literal["give", "keep", "ask", "cancel"]
 Reason = Literal["closed", "hours", "resource", "interpreter", "kind", "demo"]
 """The desk is closed that day; it is closed at that time; whoever serves is not there; nor whoever interprets; the kind
 is not offered any more; it was booked with examples that are to become real."""
 _DECIDED = {"keep": "kept", "ask": "asked", "cancel": "cancelled"}
+_MISSING: frozenset[Reason] = frozenset({"resource", "interpreter"})
+"""Reasons that are gone when a colleague takes over."""
 
 
 class VisitsStranded(Conflict):
@@ -61,6 +65,8 @@ class Stranded:
     """It is held for somebody of the waiting list."""
     asked_at: datetime | None = None
     """When the person was asked to choose another time, and did not yet."""
+    instead: Replacement | None = None
+    """Who could take it over at its time."""
 
     @property
     def passing(self) -> bool:
@@ -75,7 +81,10 @@ class Stranded:
     @property
     def choices(self) -> tuple[Decision, ...]:
         """An offer that nobody has accepted yet is left or withdrawn."""
-        return ("keep", "ask", "cancel") if self.reachable and self.visit.status != "held" else ("keep", "cancel")
+        others: tuple[Decision, ...] = ("keep", "cancel")
+        if self.reachable and self.visit.status != "held":
+            others = ("keep", "ask", "cancel")
+        return ("give", *others) if self.instead else others
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +123,7 @@ async def read_stranded(session: AsyncSession, staff: Staff, desk_id: int, now: 
     changeable = staff.holds_at(("desk_manager",), desk.organisation_id, desk_id)
     found = await _find_coming(session, desk_id, now)
     outside = [one for one in found.values() if one.reasons and not one.passing]
-    asked = await _when_asked(session, desk, outside)
-    visits = tuple(replace(one, asked_at=asked.get(_subject(one))) for one in outside)
+    visits = tuple(await _with_colleagues(session, desk_id, outside, now))
     return DeskStranded(desk.name, ZoneInfo(desk.zone), changeable, visits)
 
 
@@ -137,6 +145,8 @@ async def carry_out(
     async def work() -> None:
         async with sessions.begin() as session:
             desk = await access_desk_hours(session, staff, desk_id, change=True)
+            await lock_plan(session, desk_id)
+            free = await free_for_waiting(session, desk_id, now)
             before = await _find_coming(session, desk_id, now)
             await change(session, staff)
             after = await _find_coming(session, desk_id, now)
@@ -146,6 +156,8 @@ async def carry_out(
                 found = [one for one in found if one.visit.id not in examples]
                 found += [replace(after[one], reasons=(*after[one].reasons, "demo")) for one in examples & after.keys()]
             await _settle(session, staff, desk, found, decisions, now=now, find_entry=find_entry)
+            await offer_new(session, desk_id, free, now)
+            await dismiss(session, desk_id, now)
 
     await retried(work)
 
@@ -158,8 +170,10 @@ async def decide(
     async def work() -> None:
         async with sessions.begin() as session:
             desk = await access_desk_hours(session, staff, desk_id, change=True)
+            await lock_plan(session, desk_id)
             coming = (await _find_coming(session, desk_id, now)).values()
-            found = [one for one in coming if one.reasons and decisions.about(one) in ("ask", "cancel")]
+            outside = await _with_colleagues(session, desk_id, [one for one in coming if one.reasons], now)
+            found = [one for one in outside if decisions.about(one) in ("give", "ask", "cancel")]
             await _settle(session, staff, desk, found, decisions, now=now, find_entry=find_entry)
 
     await retried(work)
@@ -176,7 +190,7 @@ async def _find_coming(session: AsyncSession, desk_id: int, now: datetime) -> di
     offered = exists().where(WaitingPlace.offer_id == Appointment.id)
     kind = (AppointmentKind.names, AppointmentKind.active)
     helpers = (server.name, server.active, server.availability, helper.active, helper.availability, helper.languages)
-    query = select(*COLUMNS, offered, *kind, *helpers)
+    query = select(*COLUMNS, Appointment.asked_at, offered, *kind, *helpers)
     query = query.outerjoin(AppointmentKind, AppointmentKind.id == Appointment.kind_id)
     query = query.outerjoin(server, server.id == Appointment.resource_id)
     query = query.outerjoin(helper, helper.id == Appointment.interpreter_id)
@@ -187,31 +201,38 @@ async def _find_coming(session: AsyncSession, desk_id: int, now: datetime) -> di
     for row in await session.execute(query.order_by(Appointment.starts, Appointment.id)):
         visit = visit_of(row[: len(COLUMNS)])
         more: Sequence[Any] = row[len(COLUMNS) :]
-        offer, names, active, name, *times = more
+        asked_at, offer, names, active, name, *times = more
         reasons = tuple(_reasons(visit, hours, active, tuple(times)))
-        found[visit.id] = Stranded(visit, names or {}, name or "", reasons, offer)
+        found[visit.id] = Stranded(visit, names or {}, name or "", reasons, offer, asked_at)
     return found
+
+
+async def _with_colleagues(
+    session: AsyncSession, desk_id: int, found: Sequence[Stranded], now: datetime
+) -> list[Stranded]:
+    """Each with who could take it over, when nothing but whoever serves or interprets is missing."""
+    missing = {one.visit.id: _missing(one) for one in found if set(one.reasons) <= _MISSING}
+    instead = await find_replacements(session, desk_id, missing, now)
+    return [replace(one, instead=instead.get(one.visit.id)) for one in found]
+
+
+def _missing(one: Stranded) -> set[int]:
+    whose = {"resource": one.visit.resource_id, "interpreter": one.visit.interpreter_id}
+    return {found for reason in one.reasons if (found := whose.get(reason)) is not None}
 
 
 def _reasons(visit: Visit, hours: Hours, kind_active: bool | None, helpers: tuple[Any, ...]) -> list[Reason]:
     there, availability, helping, helping_when, languages = helpers
     found: list[Reason] = []
-    if not covers(hours, visit):
+    between = visit.starts, visit.ends
+    if not covers(hours, *between):
         found.append("hours" if hours.spans(visit.starts.astimezone(hours.zone).date()) else "closed")
-    if not (there and covers(weekly(availability, hours), visit)):
+    if not (there and covers(weekly(availability, hours), *between)):
         found.append("resource")
     if visit.interpreter_id is not None:
         able = helping and visit.language in languages
-        found += [] if able and covers(weekly(helping_when, hours), visit) else ["interpreter"]
+        found += [] if able and covers(weekly(helping_when, hours), *between) else ["interpreter"]
     return found if kind_active else [*found, "kind"]
-
-
-def covers(hours: Hours | None, visit: Visit) -> bool:
-    """Whether a visit lies within one opening; None: whenever the desk is open."""
-    if hours is None:
-        return True
-    opened = opened_at(hours, visit.starts)
-    return opened is not None and visit.ends.timestamp() <= opened[1]
 
 
 def _is_new(one: Stranded, before: Mapping[UUID, Stranded]) -> bool:
@@ -234,7 +255,7 @@ async def _settle(
     find_entry: FindEntry,
 ) -> None:
     """Raises VisitsStranded."""
-    agreed = [one for one in found if not one.passing]
+    agreed = await _with_colleagues(session, desk.id, [one for one in found if not one.passing], now)
     chosen = {one.visit.id: decisions.about(one) for one in agreed}
     if not all(chosen.values()):
         raise VisitsStranded(visits=sorted(agreed, key=lambda one: (one.visit.starts, one.visit.id)))
@@ -243,35 +264,33 @@ async def _settle(
             await _cancel(session, one.visit)
     for one in agreed:
         decision = chosen[one.visit.id]
-        if decision == "ask":
-            await tell(session, one.visit, "stranded", find_entry=find_entry, now=now)
-        if decision == "cancel":
-            visit = await _cancel(session, one.visit)
-            if visit is None:
-                continue
-            await tell(session, visit, "cancelled_by_desk", find_entry=find_entry, now=now)
-            await offer_freed(session, one.visit, now)
-        await record(session, staff, desk, one.visit.id, f"appointment.{_DECIDED[str(decision)]}")
+        if decision == "give" and one.instead is not None:
+            await give(session, staff, desk, one.visit.id, one.instead, now)
+        elif await _done(session, one.visit, decision, now=now, find_entry=find_entry):
+            await record(session, staff, desk, one.visit.id, f"appointment.{_DECIDED[str(decision)]}")
+
+
+async def _done(
+    session: AsyncSession, visit: Visit, decision: Decision | None, *, now: datetime, find_entry: FindEntry
+) -> bool:
+    """False when the person has changed it this moment."""
+    if decision == "ask":
+        await session.execute(update(Appointment).where(Appointment.id == visit.id).values(asked_at=now))
+        await tell(session, visit, "stranded", find_entry=find_entry, now=now)
+    if decision == "cancel":
+        gone = await _cancel(session, visit)
+        if gone is None:
+            return False
+        await tell(session, gone, "cancelled_by_desk", find_entry=find_entry, now=now)
+        await offer_freed(session, visit, now)
+    return True
 
 
 async def _cancel(session: AsyncSession, visit: Visit) -> Visit | None:
     """None when the person has moved, confirmed or cancelled it this moment."""
     same = (Appointment.id == visit.id, Appointment.starts == visit.starts, Appointment.status == visit.status)
-    values = {"status": "cancelled", "sequence": Appointment.sequence + 1}
+    values: dict[str, Any] = {"status": "cancelled", "sequence": Appointment.sequence + 1}
+    values |= {"name": None} if visit.status == "held" else {}
     query = update(Appointment).where(*same).values(values).returning(*COLUMNS)
     row = (await session.execute(query)).one_or_none()
     return visit_of(row) if row else None
-
-
-def _subject(one: Stranded) -> str:
-    return f"appointment:{one.visit.id}"
-
-
-async def _when_asked(session: AsyncSession, desk: Desk, found: Sequence[Stranded]) -> dict[str, datetime]:
-    """By the subject of the event that says so."""
-    if not found:
-        return {}
-    asked = (AuditEvent.organisation_id == desk.organisation_id, AuditEvent.action == "appointment.asked")
-    query = select(AuditEvent.subject, func.max(AuditEvent.at)).where(*asked)
-    rows = await session.execute(query.where(AuditEvent.subject.in_(map(_subject, found))).group_by(AuditEvent.subject))
-    return {row[0]: row[1] for row in rows}

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Protocol, TextIO
+
+from pydantic import SecretStr
 
 from backend import install, postgres
 from backend.children import Child, Service
@@ -58,6 +61,18 @@ SERVICES = (
     Service(WEB, (sys.executable, "-m", "backend.main")),
     Service(WORKER, (sys.executable, "-m", "backend.worker")),
 )
+
+
+def with_telegram_demo(settings: Settings) -> tuple[Settings, Service]:
+    """Settings whose worker talks to a Telegram on this machine, and the program that plays it, with a page at
+    `telegram_api_url`. A real bot is left alone. Raises StartError."""
+    port = settings.port + 1
+    check_port("127.0.0.1", port)
+    address = f"http://127.0.0.1:{port}"
+    token = SecretStr(f"1:{secrets.token_urlsafe(32)}")  # so that no other page in the browser can play the bot
+    changes = {"telegram_token": token, "telegram_api_url": address, "telegram_mode": "polling"}
+    command = (sys.executable, "-m", "backend.telegram_stand_in", "--port", str(port))
+    return settings.model_copy(update=changes), Service("telegram", command, needed=False)
 
 
 def no_announcement(_: Settings) -> Iterable[str]:
@@ -227,12 +242,16 @@ class _Program:
                 self.progress.say(line)
 
     def _environment(self) -> dict[str, str]:
+        token = self.settings.telegram_token
         ours = {
             "ELP_DATABASE_URL": self.settings.database_url,
             "ELP_NLU_URL": self.settings.nlu_url,
             "ELP_DATA_DIR": str(self.settings.data_dir),
             "ELP_HOST": self.settings.host,
             "ELP_PORT": str(self.settings.port),
+            "ELP_TELEGRAM_TOKEN": token.get_secret_value() if token else None,
+            "ELP_TELEGRAM_API_URL": self.settings.telegram_api_url,
+            "ELP_TELEGRAM_MODE": self.settings.telegram_mode,
             "PYTHONUNBUFFERED": "1",
         }
         return os.environ | {name: value for name, value in ours.items() if value}

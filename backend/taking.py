@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Uuid, bindparam, text
+from sqlalchemy import ARRAY, Integer, Uuid, bindparam, text, update
 from sqlalchemy.dialects.postgresql import Range
 
 from backend.availability import Rules
 from backend.db import Writer
 from backend.errors import NotFound
+from backend.models import Desk
 
 DAY_BEFORE, HOURS_BEFORE = timedelta(days=1), timedelta(hours=2)
 """When somebody is reminded of a visit."""
@@ -33,6 +34,24 @@ _LOCK = text("SELECT pg_advisory_xact_lock(:class, one) FROM unnest(:ids) AS one
 async def lock_resources(db: Writer, resources: Iterable[int]) -> None:
     """Until the transaction ends; always in the order of their numbers, so that nobody waits in a circle."""
     await db.execute(_LOCK, {"class": _LOCK_CLASS, "ids": sorted(set(resources))})
+
+
+_SERVING = text("SELECT id FROM resources WHERE desk_id = :desk")
+
+
+async def lock_servers(db: Writer, desk_id: int) -> set[int]:
+    """All who serve or interpret at a desk; returns them."""
+    servers = set((await db.execute(_SERVING, {"desk": desk_id})).scalars())
+    await lock_resources(db, servers)
+    return servers
+
+
+async def lock_plan(db: Writer, desk_id: int) -> None:
+    """Before a change of a desk's hours, kinds or resources. Bookings that are under way end first, and those that read
+    what was true before begin anew."""
+    await lock_servers(db, desk_id)
+    newer = update(Desk).where(Desk.id == desk_id).values(plan_version=Desk.plan_version + 1)
+    await db.execute(newer.execution_options(synchronize_session=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +95,22 @@ async def count_visits(
     if row is None:
         raise NotFound
     return Count(*row)
+
+
+_SEATS = text(
+    """
+    SELECT seat FROM appointments WHERE resource_id = :resource AND starts = :start
+      AND status IN ('held', 'pending', 'confirmed', 'arrived')
+    """
+)
+
+
+async def find_seat(db: Writer, resource_id: int, start: datetime, capacity: int) -> int | None:
+    """Of a workshop: the first that nobody has. None: of what is no workshop, or full."""
+    if capacity == 1:
+        return None
+    taken = set((await db.execute(_SEATS, {"resource": resource_id, "start": start})).scalars())
+    return next((seat for seat in range(capacity) if seat not in taken), None)
 
 
 def new_code() -> str:

@@ -12,7 +12,7 @@ from backend.models import AppointmentKind, Conversation, Desk, EntryRow, Messag
 from backend.visit_facts import FindEntry, load_facts
 from backend.visits import Visit
 from bot.visit_card import visit_card, visit_payload
-from bot.visit_news import What, news
+from bot.visit_news import News, What, news, waiting_over
 from knowledge_base.entry import Entry, parse_entry
 
 INTENT = "my_bookings"
@@ -41,12 +41,25 @@ async def tell(
     facts = await load_facts(db, visit, language, find_entry)
     more: dict[str, Any] = {"comes": visit.comes is True, "entry": visit.entry_id}
     told = news(language, what, facts, place=str(place or ""), until=until, **more)
-    payload: dict[str, Any] = {"intent": INTENT, "choices": [asdict(choice) for choice in told.choices]}
-    payload["visit"] = visit_payload(visit_card(language, facts))
-    values = {"conversation_id": visit.conversation_id, "author": "system", "language": language, "text": told.text}
-    await db.execute(insert(Message).values(**values, payload=payload))
-    await notify(db, visit.conversation_id)
+    await _write(db, visit.conversation_id, language, told, visit=visit_payload(visit_card(language, facts)))
     return True
+
+
+async def tell_waiting_is_over(db: Writer, conversation_id: UUID, desk_id: int) -> None:
+    """The desk does not offer any more what they wait for."""
+    own = select(Conversation.language).where(Conversation.id == conversation_id)
+    language = (await db.execute(own.with_for_update(key_share=True))).scalar_one_or_none()
+    if language is None:
+        return  # erased this moment
+    desk = (await db.execute(select(Desk.name).where(Desk.id == desk_id))).scalar_one()
+    await _write(db, conversation_id, language, waiting_over(language, desk))
+
+
+async def _write(db: Writer, conversation_id: UUID, language: str, told: News, **more: Any) -> None:
+    payload = {"intent": INTENT, "choices": [asdict(choice) for choice in told.choices], **more}
+    values = {"conversation_id": conversation_id, "author": "system", "language": language, "text": told.text}
+    await db.execute(insert(Message).values(**values, payload=payload))
+    await notify(db, conversation_id)
 
 
 async def load_entries(db: Writer, visit: Visit) -> FindEntry:

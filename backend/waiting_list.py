@@ -202,7 +202,7 @@ async def _pass_on(session: AsyncSession, visit: Visit, now: datetime) -> bool:
     """False when it is not held any more."""
     if visit.status != "held":
         return False
-    await _change(session, visit.id, status="cancelled")
+    await _change(session, visit.id, status="cancelled", name=None)
     await offer_freed(session, visit, now)
     return True
 

@@ -19,6 +19,7 @@ from backend.queue_mail import alert_desks, mail_about_new
 from backend.queue_watch import Patience, escalate, new_since, release_abandoned, renew_broken
 from backend.reminders import remind
 from backend.services import Services, open_services
+from backend.telegram_service import Telegram
 from backend.waiting_list import pass_on_expired
 
 log = logging.getLogger(__name__)
@@ -113,21 +114,26 @@ async def work(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with open_services(settings, with_library=False) as services:
+    with_telegram = settings.telegram_token is not None  # whose messages are answered here
+    async with open_services(settings, with_library=with_telegram) as services:
         jobs = create_jobs(services)
         async with jobs.open_async():
-            interpreting = asyncio.create_task(interpret(services.sessions, services.hub, services.translator))
+            beside = [asyncio.create_task(interpret(services.sessions, services.hub, services.translator))]
+            if with_telegram:
+                beside.append(asyncio.create_task(Telegram(services).run()))
             running = asyncio.create_task(jobs.run_worker_async(concurrency=2, install_signal_handlers=False))
             stopping = asyncio.create_task(stop.wait())
             log.info("worker ready")
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-            interpreting.cancel()
+            for task in beside:
+                task.cancel()
             if running.done():  # the queue failed: say so and let the supervisor start us again
                 running.result()
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await running
+            await asyncio.gather(*beside, return_exceptions=True)
 
 
 def main() -> None:

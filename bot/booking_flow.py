@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from bot import visits_flow
+from bot import desk_flow, visits_flow
 from bot.booking_steps import Entries, Step, with_resume
 from bot.booking_times import day_and_part, day_times, days, paragraphs, time_button, wished
 from bot.bookings import Draft, Kept, Offer, Refused, Visits, days_id, read_id, read_moment, time_id
@@ -381,6 +381,7 @@ _STEPS = {
     "book": _start,
     "about": _about,
     "pick": _pick,
+    "desk": desk_flow.show,
     "visit": _other_time,
     "wait": _waiting,
     "resume": _resume,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID
 
+from bot import keywords
 from bot.bookings import Draft, Kept, Visits
 from bot.buttons import button
 from bot.phrases import say
@@ -16,7 +17,7 @@ _MOST_WAITS = 3
 """Answers to other questions in between, before the service stops asking whether to go on."""
 _LONGEST_NAME_WORDS = 4
 _NOT_A_NAME = (
-    *(Intent.HUMAN, Intent.HELP, Intent.CANCEL_BOOKING, Intent.FORGET, Intent.NO, Intent.CHANGE_LANGUAGE),
+    *(Intent.HUMAN, Intent.HELP, Intent.CANCEL_BOOKING, Intent.FORGET, Intent.CHANGE_LANGUAGE),
     *(Intent.NOT_UNDERSTOOD, Intent.WHAT_DO_YOU_KNOW),
 )
 _SURE, _VERY_SURE = 0.55, 0.9
@@ -106,9 +107,21 @@ def looks_like_a_name(turn: Turn) -> bool:
     if not words or len(words) > _LONGEST_NAME_WORDS or "\n" in text or any(sign in text for sign in "?؟？0123456789"):
         return False
     if len(words) == 1:
-        return guess is None or guess.intent not in _NOT_A_NAME or guess.confidence < _VERY_SURE
+        sure = guess is not None and guess.intent in _NOT_A_NAME and guess.confidence >= _VERY_SURE
+        return not sure and not _is_short_act(turn)
     asked = guess is not None and guess.intent is not Intent.GREET and guess.confidence >= _SURE
     return not asked and not (found is not None and found.band is Band.SURE)
+
+
+def _is_short_act(turn: Turn) -> bool:
+    """To the classifier Nino is a no and Faith is a yes: while a name is asked for, yes and no are only their words."""
+    short = keywords.guess(turn.incoming.text, turn.incoming.language)
+    return short is not None and short.confidence >= keywords.WHOLE
+
+
+def nods(turn: Turn) -> bool:
+    """Whether yes and no may be taken for an answer."""
+    return not is_asked_for_a_name(turn) or _is_short_act(turn) or keywords.is_wordless(turn.incoming.text)
 
 
 def needs_a_wish(turn: Turn) -> bool:

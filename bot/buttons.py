@@ -68,7 +68,8 @@ def day_part(language: str, day: str, part: str | None) -> str:
 def label_of(choice: str, language: str, find_entry: Callable[[str], Entry | None]) -> str:
     """What stood on a pressed button, in that language; the page shows it as the person's message."""
     name, _, rest = choice.partition(":")
-    entry = find_entry(rest) if name == "entry" else None
+    linked = rest.removeprefix("entry-") if name == "link" else ""
+    entry = find_entry(linked or rest) if name in ("entry", "link") else None
     found = entry.text_for(language) if entry else None
     if found:
         return found[1].title
@@ -82,6 +83,8 @@ def label_of(choice: str, language: str, find_entry: Callable[[str], Entry | Non
         name = f"facet_{rest.partition(':')[0]}"
     if choice == "no:forget-now":
         name = "forget_no"
+    if choice == "export-file":
+        name = "export"
     label = _booking_label(name, rest, language)
     if label:
         return label

@@ -1,17 +1,21 @@
 """The one place that makes a card of an entry, for every channel."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from urllib.parse import quote
 
 from babel.dates import format_date, format_skeleton, format_time, get_day_names
 
-from bot.phrases import digits, join, language_name, locale, say
+from bot.phrases import digits, isolate, join, language_name, locale, say
 from knowledge_base.entry import WEEKDAYS, Entry, Facts, Period, Phone, Text, TextState
 from knowledge_base.opening import Opening, opening
 
 EMERGENCY_NUMBER = "112"
 """European emergency number, Directive (EU) 2018/1972 article 109."""
+_POINT = "https://www.openstreetmap.org/#map=18/"
+"""Before latitude and longitude."""
+_LATIN = re.compile("[A-Za-z]")
 FACET_ROWS = {
     "where": ("where", "map"),
     "when": ("when", "open"),
@@ -69,7 +73,7 @@ def build_card(entry: Entry, language: str, *, now: datetime, variant: str = "fu
         lead=text.simple if variant == "simple" else text.summary,
         rows=_rows(entry, text, language=language, state=state, variant=variant),
         notes=_notes(entry, language, written_in=written_in, today=now.date()),
-        sources=tuple(source for source in entry.record.source if source.startswith("http")),
+        sources=tuple(source.split()[0] for source in entry.record.source if source.startswith("http")),
         checked=_month(entry.checked_on, language),
         text_state=entry.text_state(language),
         open_now=state.open_now if state else None,
@@ -171,12 +175,19 @@ def map_link(facts: Facts) -> str | None:
     """None where it is not known well enough."""
     address = place_of(facts)
     if facts.coordinates:
-        at = f"{facts.coordinates.latitude}/{facts.coordinates.longitude}"
-        return f"https://www.openstreetmap.org/#map=18/{at}"
+        return f"{_POINT}{facts.coordinates.latitude}/{facts.coordinates.longitude}"
     # Several addresses in one line cannot be one point on a map.
     if address and ";" not in address and any(letter.isdigit() for letter in address):
         return f"https://www.openstreetmap.org/search?query={quote(address)}"
     return None
+
+
+def point_of(map_link: str) -> tuple[float, float] | None:
+    """Latitude and longitude of a link that `map_link` made of coordinates; None of every other one."""
+    if not map_link.startswith(_POINT):
+        return None
+    latitude, _, longitude = map_link.removeprefix(_POINT).partition("/")
+    return float(latitude), float(longitude)
 
 
 def place_of(facts: Facts) -> str | None:
@@ -229,7 +240,8 @@ def _days(days: tuple[str, ...], language: str) -> str:
 
 def clock(at: time | datetime, language: str) -> str:
     """Hour and minute as the language writes them."""
-    return digits(language, str(format_time(at, "short", locale=locale(language))))
+    written = digits(language, format_time(at, "short", locale=locale(language)))
+    return isolate(language, written) if _LATIN.search(written) else written
 
 
 def _open_line(state: Opening, language: str) -> str:

@@ -1,23 +1,19 @@
 """What the bot says. No database, no network, no channel: a turn in, a reply out."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Callable
 
-from bot import booking_steps, handover_flow, phrases, privacy_flow
+from bot import booking_steps, handover_flow, keywords, privacy_flow, shared_flow
+from bot.answers import MISSES_BEFORE_PERSON, Actions, Answers, with_changes
 from bot.bookings import BUTTONS
-from bot.buttons import TOPICS, answer_buttons, button, entry_buttons, topic_buttons
+from bot.buttons import button, topic_buttons
 from bot.language import named
-from bot.phrases import KNOWN, SPOKEN, say
+from bot.phrases import say
 from bot.privacy import short_notice
-from bot.turn import FACETS, Choice, DialogueState, Emergency, EmergencyLine, Intent, Keeping, Reply, Turn
-from knowledge_base.entry import Entry
-from knowledge_base.search import Band, SearchResult
+from bot.turn import FACETS, Choice, Emergency, EmergencyLine, Intent, Keeping, Reply, Turn
+from knowledge_base.search import Band
 
-_TOPIC_PAGE = 6
 _ACT_SURE = 0.55
 """Below this an act is not taken from the classifier: the sentence is looked up instead."""
-_MISSES_BEFORE_PERSON = 2
 BOOKING = {
     Intent.BOOK: "book",
     Intent.RESCHEDULE: "move_mine",
@@ -28,23 +24,12 @@ BOOKING = {
 SMALL_TALK = {Intent.GREET: "greet", Intent.THANKS: "thanks", Intent.GOODBYE: "goodbye", Intent.HELP: "help"}
 
 
-class Actions(Protocol):
-    """What a dialogue may do outside itself; the backend does it for real, tests with a dictionary."""
-
-    def find_entry(self, entry_id: str) -> Entry | None: ...
-
-    def entries_about(self, category: str) -> tuple[Entry, ...]: ...
-
-    def desks(self) -> tuple[Entry, ...]:
-        """Entries of the places where people are received: whom to ask when the bot cannot help."""
-        ...
-
-
 def respond(turn: Turn, actions: Actions) -> Reply:
     """One reply to one message, in the order of design section 4. Never raises on what a person sent."""
     answering = _Turn(turn, actions)
     choice = turn.incoming.choice
     reply = answering.written() if choice is None else answering.pressed(choice)
+    reply = shared_flow.with_unread(reply, turn.incoming.unread)
     plain = not (reply.books or reply.emergency or reply.erase or reply.hands_over)
     return booking_steps.with_resume(reply) if plain else reply
 
@@ -75,20 +60,14 @@ def welcome(language: str, keeping: Keeping) -> Reply:
     return Reply(language, text, "greet", choices=choices)
 
 
-class _Turn:
+class _Turn(Answers):
     """The turn being answered, with the language at hand: what every step below needs."""
-
-    def __init__(self, turn: Turn, actions: Actions) -> None:
-        self.turn = turn
-        self.actions = actions
-        self.language = turn.incoming.language
-        self.state = turn.state
 
     # ---- words ----
 
     def written(self) -> Reply:
         understanding = self.turn.understanding
-        first = self._emergency() or self._answer_to_question() or self._booking_words()
+        first = self._emergency() or self._answer_to_question() or self._booking_words() or self._pointed()
         reply = first or self._act() or self._facet() or self._found()
         if understanding.written_in and not (reply.emergency or reply.hands_over or reply.books):
             return self._suggest_language(reply, understanding.written_in)
@@ -115,7 +94,10 @@ class _Turn:
     def _answer_to_question(self) -> Reply | None:
         """Yes or no after we asked something; a new question instead is answered as a new question."""
         guess, pending = self.turn.understanding.guess, self.state.pending
+        guess = keywords.nod(self.turn.incoming.text) or guess
         if guess is None or guess.intent not in (Intent.YES, Intent.NO) or guess.confidence < _ACT_SURE:
+            return None
+        if not booking_steps.nods(self.turn):
             return None
         if pending is None:
             return self._anything_else() if guess.intent is Intent.NO else None
@@ -127,6 +109,18 @@ class _Turn:
         named = booking_steps.is_asked_for_a_name(turn) and booking_steps.looks_like_a_name(turn)
         timed = booking_steps.is_asked_for_a_time(turn) and booking_steps.means_a_time(turn)
         return self._books("typed") if named or timed else None
+
+    def _pointed(self) -> Reply | None:
+        """«The second one», «none of these», «not that»."""
+        state, offered = self.state, self.state.offered
+        if not offered and state.last_entry is None:
+            return None
+        meant = keywords.pointed_at(self.turn.incoming.text, self.language, choices=len(offered))
+        if isinstance(meant, int):
+            return self._entry_button(offered[meant])
+        if meant is None or (meant == "none" and not offered):
+            return None
+        return self._which(state.others if meant == "not_that" else ())
 
     def _act(self) -> Reply | None:
         guess = self.turn.understanding.guess
@@ -168,25 +162,16 @@ class _Turn:
         return self._about(last, guess.intent.facet)
 
     def _found(self) -> Reply:
+        if keywords.is_wordless(self.turn.incoming.text):
+            return self._reply(say(self.language, "wordless"), intent="none", choices=self._topic_choices())
         found = self.turn.understanding.found
         if found is None or found.band is Band.UNKNOWN or not found.hits:
             return self._unknown()
         if found.band is Band.SURE:
             entry = self.actions.find_entry(found.hits[0].id)
             if entry and entry.shown:
-                return self._answer(entry)
-        return self._which(found)
-
-    def _which(self, found: SearchResult) -> Reply:
-        entries = [entry for hit in found.hits if (entry := self.actions.find_entry(hit.id)) and entry.shown]
-        if not entries:
-            return self._unknown()
-        return self._reply(
-            say(self.language, "which"),
-            intent="ask",
-            choices=(*self._entry_choices(entries), self._choice("none")),
-            state=self._fresh(offered=tuple(entry.id for entry in entries)),
-        )
+                return self._answer(entry, others=[hit.id for hit in found.hits[1:]])
+        return self._which([hit.id for hit in found.hits], asked_before=False)
 
     # ---- buttons ----
 
@@ -195,6 +180,8 @@ class _Turn:
         name, _, rest = choice.partition(":")
         if name in BUTTONS:
             return self._books(choice)
+        if name in shared_flow.CHOICES:
+            return shared_flow.answer(choice, self.turn, self.actions) or self._link(rest)
         handlers = {
             "entry": self._entry_button,
             "topic": self._topic,
@@ -229,6 +216,10 @@ class _Turn:
         entry = self.actions.find_entry(entry_id)
         return self._answer(entry) if entry and entry.shown else self._over()
 
+    def _link(self, payload: str) -> Reply:
+        leads = shared_flow.linked(payload, self.actions) or ""
+        return self._books(leads) if leads.startswith("desk:") else self.pressed(leads)
+
     def _useful(self, rest: str) -> Reply:
         entry_id, _, word = rest.rpartition(":")
         if word not in ("yes", "no") or self.actions.find_entry(entry_id) is None:
@@ -237,12 +228,12 @@ class _Turn:
             reply = self._reply(say(self.language, "useful.yes"), intent="thanks", choices=(self._choice("topics"),))
         else:
             reply = self._not_useful(entry_id)
-        return _with(reply, useful=(entry_id, word == "yes"))
+        return with_changes(reply, useful=(entry_id, word == "yes"))
 
     def _not_useful(self, entry_id: str) -> Reply:
         """After two answers that did not help a person is asked for with one word."""
         misses = self.state.misses + 1
-        again = misses >= _MISSES_BEFORE_PERSON
+        again = misses >= MISSES_BEFORE_PERSON
         choices = [self._choice("simpler", entry_id), self._choice("topics")]
         choices.insert(0 if again else len(choices), self._choice("human"))
         text = say(self.language, "useful.no_again" if again else "useful.no")
@@ -264,109 +255,6 @@ class _Turn:
 
     # ---- answers ----
 
-    def _answer(self, entry: Entry) -> Reply:
-        found = entry.text_for(self.language)
-        if found is None:
-            return self._unknown()
-        return self._reply(
-            found[1].summary,
-            intent="ask",
-            entry=entry.id,
-            choices=answer_buttons(self.language, entry),
-            state=self._fresh(last_entry=entry.id),
-        )
-
-    def _about(self, entry_id: str, facet: str) -> Reply:
-        entry = self.actions.find_entry(entry_id)
-        if entry is None or not entry.shown:
-            return self._over()
-        found = entry.text_for(self.language)
-        title = found[1].title if found else entry.record.name_it
-        others = [other for other in FACETS if other != facet]
-        return self._reply(
-            say(self.language, f"facet.{facet}", title=title),
-            intent=f"facet:{facet}",
-            entry=entry.id,
-            variant=f"facet:{facet}",
-            choices=tuple(self._choice("facet", f"{other}:{entry.id}", key=f"facet_{other}") for other in others[:4]),
-            state=self.state.change(last_entry=entry.id, last_variant="full", pending=None, misses=0),
-        )
-
-    def _simpler(self, entry_id: str | None) -> Reply:
-        """First simpler words, then a person: nobody is left with a text they cannot read."""
-        entry = self.actions.find_entry(entry_id) if entry_id else None
-        found = entry.text_for(self.language) if entry and entry.shown else None
-        if (
-            entry is None
-            or found is None
-            or (entry_id == self.state.last_entry and self.state.last_variant == "simple")
-        ):
-            text = "not_understood.again" if entry else "not_understood.nothing"
-            choices = (
-                self._choice("human"),
-                *([self._choice("show", entry.id)] if entry else []),
-                self._choice("topics"),
-            )
-            return self._reply(say(self.language, text), intent="not_understood", choices=choices)
-        return self._reply(
-            found[1].simple,
-            intent="not_understood",
-            entry=entry.id,
-            variant="simple",
-            choices=(self._choice("show", entry.id), self._choice("human"), self._choice("languages")),
-            state=self.state.change(last_entry=entry.id, last_variant="simple", pending=None),
-        )
-
-    def _show(self, entry_id: str) -> Reply:
-        """The need in Italian, to hold up at a counter, with the person's own language under it."""
-        entry = self.actions.find_entry(entry_id)
-        italian = entry.texts.get(phrases.SOURCE) if entry and entry.shown else None
-        if entry is None or italian is None:
-            return self._over()
-        own = entry.text_for(self.language)
-        title = own[1].title if own else italian.title
-        text = say(phrases.SOURCE, "show.need", title=italian.title)
-        if self.language != phrases.SOURCE:
-            text += "\n\n" + say(self.language, "show.need", title=title)
-        state = self.state.change(last_entry=entry.id, last_variant="full", pending=None)
-        return self._reply(text, intent="ask", variant="show", choices=(self._choice("topics"),), state=state)
-
-    def _unknown(self, *, asked_before: bool = False) -> Reply:
-        """«I do not know», a person, and the question kept for the editors."""
-        misses = self.state.misses + 1
-        again = misses >= _MISSES_BEFORE_PERSON
-        key = "unknown.again" if again else "unknown"
-        question = self.state.question_id if asked_before else self.turn.incoming.message_id
-        return self._reply(
-            say(self.language, key),
-            intent="none",
-            choices=(self._choice("human"), self._choice("topics")),
-            state=self.state.change(
-                misses=misses, offered=(), pending="human" if again else None, question_id=question
-            ),
-            unanswered=question,
-        )
-
-    def _suggest_language(self, reply: Reply, written_in: str) -> Reply:
-        """Suggests a language once, in that language."""
-        if written_in in self.state.suggested or reply.language == written_in:
-            return reply
-        name = KNOWN[written_in].name
-        if written_in in SPOKEN:
-            note = say(written_in, "language.suggest", language=name)
-            choices = (
-                Choice(f"language:{written_in}", say(written_in, "choice.language", language=name)),
-                *reply.choices,
-            )
-            pending = f"language:{written_in}"
-        else:
-            note = say(self.language, "language.not_spoken", language=phrases.language_name(written_in, self.language))
-            choices, pending = (*reply.choices, self._choice("languages")), None
-        state = reply.state.change(
-            suggested=(*self.state.suggested, written_in), pending=reply.state.pending or pending
-        )
-        return _with(reply, text=f"{reply.text}\n\n{note}" if reply.text else note, choices=choices, state=state)
-
     # ---- other acts ----
 
     def _small_talk(self, intent: Intent) -> Reply:
@@ -383,7 +271,7 @@ class _Turn:
         reply = self._reply(say(self.language, "human.nobody"), intent="human", choices=choices)
         last = self.actions.find_entry(self.state.last_entry) if self.state.last_entry else None
         state = self.state.change(pending=None, misses=0)
-        return _with(reply, hands_over=handover_flow.wish(self.state, last), state=state)
+        return with_changes(reply, hands_over=handover_flow.wish(self.state, last), state=state)
 
     def _attachment(self) -> Reply:
         choices = (self._choice("human"), self._choice("topics"))
@@ -393,84 +281,3 @@ class _Turn:
         state = self.state.change(pending=None, danger=False)
         text = say(self.language, "emergency.safe")
         return self._reply(text, intent="ask", choices=self._topic_choices(), state=state)
-
-    def _languages(self) -> Reply:
-        return self._reply(
-            say(self.language, "language.which"),
-            intent="change_language",
-            choices=tuple(Choice(f"language:{code}", language.name) for code, language in SPOKEN.items()),
-        )
-
-    def _change_language(self, code: str) -> Reply:
-        """In the new language at once, with the last answer again: that is why people change it."""
-        if code not in SPOKEN:
-            if code not in KNOWN:
-                return self._over()
-            text = say(self.language, "language.not_spoken", language=phrases.language_name(code, self.language))
-            return _with(self._languages(), text=text, intent=f"change_language:{code}")
-        self.language = code
-        text = say(code, "language.changed")
-        entry = self.actions.find_entry(self.state.last_entry) if self.state.last_entry else None
-        if entry and entry.shown:
-            reply = self._answer(entry)
-            return _with(reply, text=f"{text}\n\n{reply.text}", intent=f"change_language:{code}")
-        state = self.state.change(pending=None)
-        return self._reply(text, intent=f"change_language:{code}", choices=self._topic_choices(), state=state)
-
-    # ---- topics ----
-
-    def _topics(self) -> Reply:
-        return self._reply(say(self.language, "topics"), intent="help", choices=self._topic_choices())
-
-    def _topic(self, rest: str) -> Reply:
-        category, _, offset = rest.partition(":")
-        entries = self.actions.entries_about(category) if category in TOPICS else ()
-        start = int(offset) if offset.isdecimal() and len(offset) < 4 else 0
-        page = entries[start : start + _TOPIC_PAGE]
-        if not page:
-            return self._over()
-        more = (self._choice("topic", f"{category}:{start + _TOPIC_PAGE}", key="more"),)
-        return self._reply(
-            say(self.language, "topic.which", topic=say(self.language, f"topic.{category}")),
-            intent="help",
-            choices=(
-                *self._entry_choices(page),
-                *(more if len(entries) > start + _TOPIC_PAGE else ()),
-                self._choice("topics"),
-                self._choice("human"),
-            ),
-            state=self._fresh(offered=tuple(entry.id for entry in page)),
-        )
-
-    def _topic_choices(self) -> tuple[Choice, ...]:
-        return topic_buttons(self.language)
-
-    def _over(self) -> Reply:
-        return self._reply(say(self.language, "over"), intent="none", choices=self._topic_choices())
-
-    def _anything_else(self) -> Reply:
-        choices = (self._choice("topics"), self._choice("human"))
-        state = self.state.change(pending=None)
-        return self._reply(say(self.language, "anything_else"), intent="no", choices=choices, state=state)
-
-    # ---- pieces ----
-
-    def _fresh(self, *, last_entry: str | None = None, offered: tuple[str, ...] = ()) -> DialogueState:
-        question = self.turn.incoming.message_id if self.turn.incoming.choice is None else self.state.question_id
-        kept = self.state.last_entry if last_entry is None else last_entry
-        changes = {"last_entry": kept, "last_variant": "full", "offered": offered, "question_id": question}
-        return self.state.change(**changes, pending=None, misses=0)
-
-    def _choice(self, name: str, rest: str = "", *, key: str | None = None) -> Choice:
-        return button(self.language, name, rest, key=key)
-
-    def _entry_choices(self, entries: Iterable[Entry]) -> tuple[Choice, ...]:
-        return entry_buttons(self.language, entries)
-
-    def _reply(self, text: str, *, intent: str, state: DialogueState | None = None, **more: object) -> Reply:
-        kept = self.state.change(pending=None) if state is None else state
-        return Reply(language=self.language, text=text, intent=intent, state=kept, **more)  # type: ignore[arg-type]
-
-
-def _with(reply: Reply, **changes: object) -> Reply:
-    return replace(reply, **changes)  # type: ignore[arg-type]

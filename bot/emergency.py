@@ -6,11 +6,11 @@ message gets one bit, so the places of a word, of a list of words and of a whole
 four words after a" is a shift and an AND. Nothing backtracks, so no message can make it slow.
 """
 
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import permutations
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from bot.emergency_words import (
     written_by_ear,
 )
 from bot.turn import Emergency
+from knowledge_base import normalise
+from knowledge_base.kept import kept
 
 PHRASES = Path(__file__).with_name("emergency_phrases")
 
@@ -315,6 +317,32 @@ def _candidates(index: Mapping[int, list[Pattern]], masks: Mapping[int, int]) ->
                 yield pattern
 
 
-@cache
+_LOADED: list[_Rules] = []
+"""The rules of this process, once they are read."""
+
+
+def warm_up(folder: Path | None = None) -> None:
+    """Reads the phrase files, which takes seconds; with `folder`, one of our own, once for all processes and starts.
+
+    Raises ValueError with file and line for a line that cannot be read."""
+    if _LOADED:
+        return
+    paths = sorted(PHRASES.glob("*.txt"))
+    if folder is None:
+        _LOADED.append(_Rules(paths))
+    else:
+        _LOADED.append(kept(folder, "emergency", _fingerprint(paths), _Rules, lambda: _Rules(paths)))
+
+
+def _fingerprint(paths: Iterable[Path]) -> str:
+    """Of the phrases and of the code that reads them."""
+    digest = hashlib.sha256()
+    for path in (*paths, *sorted(Path(__file__).parent.glob("emergency*.py")), Path(normalise.__file__)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
 def _rules() -> _Rules:
-    return _Rules(sorted(PHRASES.glob("*.txt")))
+    if not _LOADED:
+        warm_up()
+    return _LOADED[0]

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 from knowledge_base.normalise import normalise
 
@@ -144,6 +145,13 @@ class Vocabulary:
         self._inside_by_ear: dict[str, set[tuple[str, int]]] = defaultdict(set)
         self._near: dict[str, set[tuple[str, bool, int]]] = defaultdict(set)
         self.not_typos: set[str] = set()
+        self.find = lru_cache(maxsize=50_000)(self._find)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "find"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
         self.find = lru_cache(maxsize=50_000)(self._find)
 
     def add(self, word: str, number: int, raw: str) -> None:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_skeleton
 
-from bot import booking_steps, privacy_flow
+from bot import booking_steps, privacy_flow, shared_flow
 from bot.bookings import BUTTONS
 from bot.buttons import button, topic_buttons
 from bot.phrases import SPOKEN, digits, locale, say
@@ -110,10 +110,14 @@ def respond_held(turn: Turn, lines: tuple[EmergencyLine, ...]) -> Reply | None:
         return Reply(language, "", "book", state=turn.state, books=choice)
     if choice == "bot":
         return back(turn)
-    if choice in ("waiting", "human"):
+    if choice in ("waiting", "human", "start", "help"):
         return Reply(language, "", "human", state=turn.state, choices=waiting_buttons(language), tells="waiting")
-    if choice == "attachment":
+    if choice == "attachment" or choice.partition(":")[0] in ("other", "file"):
         return None
+    if choice in shared_flow.UNHEARD:
+        return shared_flow.answer_held(choice, turn)
+    if choice == "languages":
+        return replace(shared_flow.languages(language), state=turn.state)
     if choice in privacy_flow.CHOICES:
         return privacy_flow.answer(choice, turn)
     if choice == "no:forget-now":

@@ -2,15 +2,18 @@
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import cache
+from pathlib import Path
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from bot.other_languages import BY_LETTERS, BY_SCRIPT, SAME
 from bot.phrases import KNOWN, SPOKEN, language_name
 
 _FEWEST_WORDS = 3
 _SURE = 0.9
+_FEWEST_WORDS_OF_ANOTHER = 4
 _SCRIPTS = {"CYRILLIC": ("uk", "ru"), "ARABIC": ("ar", "ur", "fa"), "BENGALI": ("bn",), "CJK": ("zh",)}
 _LATIN = tuple(code for code in KNOWN if not any(code in codes for codes in _SCRIPTS.values()))
 # Letters that only one of the languages of a script uses; they decide where statistics waver on short texts.
@@ -20,14 +23,13 @@ _TELLING = {
     "ur": re.compile("[ٹڈڑںےہھ]"),
     "fa": re.compile("[پچژگ](?!.*[ٹڈڑںے])"),
 }
-# Arabic typed on a Latin keyboard: digits inside words stand for letters ("3andi", "so2al", "7a9").
-_ARABIZI = re.compile(r"\b(?=\w*[a-z])\w*(?:[a-z][23579]|[23579][a-z])\w*\b")
-_ARABIZI_WORDS = re.compile(
-    r"\b(fin|fein|feen|wayn|kifash|kifach|kif|kayf|wach|wash|chno|shno|shu|bghit|bghina|bidi|bdi|ana|ayez|aywa|dyal|dial|"
-    r"mashi|mabghitch|m3a|wlad|wladi|khdma|khedma|lkhedma|chghol|shughl|dar|sakan|tbib|tabib|salam|marhaba|shukran|"
-    r"choukran|kan9alleb|kanqelleb|andi|endi|lwra9|wra9|awra9|iqama|ila|lli|illi|hna|hnaya|daba|fluss|flous|mra|mrati|"
-    r"rajli|jawzi|zawji|bent|weld|mosa3ada|musaada|3awni|auni|mumkin|momkin|3lach|3ala|min|inta|enta|enti|howa|hiya)\b"
+# Digits inside words stand for Arabic letters ("3andi", "so2al", "7a9"); "a2" and "art32" are an exam and a law.
+_FIGURE_LETTERS = re.compile(
+    r"\b(?![a-z]\d{1,2}\b|art\d+\b|\d+[a-z]\b)(?=\w*[a-z])\w*(?:[a-z][23579]|[23579][a-z])\w*\b"
 )
+_LATIN_WORDS = Path(__file__).parent / "keywords" / "latin.txt"
+_FEWEST_MARKS = 2
+_MARKED_SHARE = 0.3
 _FILLER = re.compile(r"[\W\d_]+")
 
 
@@ -44,12 +46,18 @@ def recognises(code: str) -> bool:
 
 
 @cache
+def _of_all() -> LanguageIdentifier:
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+@cache
 def _script(letter: str) -> str:
     return unicodedata.name(letter, "").split(" ")[0]
 
 
 def warm_up() -> None:
     _identifier()
+    _of_all()
     _names()
 
 
@@ -76,11 +84,25 @@ def in_own_script(text: str, code: str) -> float:
     return own / len(letters) if letters else 1.0
 
 
-def looks_arabizi(text: str) -> bool:
-    """Arabic in Latin letters, which no packaged detector knows."""
-    lowered = text.lower()
-    marks = len(_ARABIZI.findall(lowered)) * 2 + len(_ARABIZI_WORDS.findall(lowered))
-    return marks >= 2 and marks * 4 >= len(lowered.split())
+@cache
+def _latin_words() -> dict[str, list[str]]:
+    """Word -> the languages that it shows."""
+    found: dict[str, list[str]] = {}
+    for line in _LATIN_WORDS.read_text(encoding="utf-8").splitlines():
+        code, _, listed = line.partition(":")
+        for word in () if line.startswith("#") else listed.split():
+            found.setdefault(word, []).append(code)
+    return found
+
+
+def in_latin_letters(text: str) -> str | None:
+    """A language with letters of its own that the text is typed in with Latin ones; no packaged detector knows that."""
+    words = re.findall(r"\w+", text[:2000].lower())
+    marks = Counter(code for word in words for code in _latin_words().get(word, ()))
+    marks["ar"] += 2 * sum(bool(_FIGURE_LETTERS.fullmatch(word)) for word in words)
+    (first, most), (_, next_most) = (*marks.most_common(2), ("", 0))[:2]
+    clear = most >= max(_FEWEST_MARKS, _MARKED_SHARE * len(words)) and most > next_most
+    return first if clear else None
 
 
 def detect(text: str) -> tuple[str, float] | None:
@@ -94,8 +116,8 @@ def detect(text: str) -> tuple[str, float] | None:
         return None
     if len(candidates) == 1:
         return candidates[0], 1.0
-    if script == "LATIN" and looks_arabizi(text):
-        return "ar", _SURE
+    if script == "LATIN" and (typed := in_latin_letters(text)):
+        return typed, _SURE
     for code in candidates:
         if code in _TELLING and _TELLING[code].search(text):
             return code, 0.95
@@ -104,11 +126,30 @@ def detect(text: str) -> tuple[str, float] | None:
     return ranked[0][0], ranked[0][1] / total
 
 
+def another(text: str) -> str | None:
+    """A language we do not speak that the text is surely written in, of those we can say so in; or None."""
+    script = script_of(text)
+    if script in BY_SCRIPT:
+        return BY_SCRIPT[script]
+    words = [word for word in _FILLER.split(text[:2000]) if word]
+    if script not in BY_LETTERS or len(words) < _FEWEST_WORDS_OF_ANOTHER:
+        return None
+    shares: defaultdict[str, float] = defaultdict(float)
+    for code, score in _of_all().rank(" ".join(words).lower()):
+        shares[SAME.get(code, code)] += float(score)
+    code, share = max(shares.items(), key=lambda pair: pair[1])
+    return code if code in BY_LETTERS[script] and code not in SPOKEN and share >= _SURE else None
+
+
 def suggest(text: str, current: str) -> str | None:
-    """A language other than the current one that the text is surely written in, and that people can choose; or None.
+    """A language other than the current one that the text is surely written in: one that people can choose, or one
+    that we can only say we do not speak; or None.
 
     Never on fewer than three words; Chinese, written without spaces, counts letters instead.
     """
+    unspoken = another(text)
+    if unspoken:
+        return unspoken
     if len(text.split()) < _FEWEST_WORDS and not (script_of(text) == "CJK" and len(text) >= 2 * _FEWEST_WORDS):
         return None
     found = detect(text)

@@ -120,6 +120,12 @@ def digits(language: str, text: str) -> str:
     return text.translate(_figures(language))
 
 
+def isolate(language: str, text: str) -> str:
+    """What is read from left to right as one piece, such as a number with letters, keeps its order in a sentence
+    written from right to left (UAX #9, isolates)."""
+    return f"\u2068{text}\u2069" if KNOWN[language].right_to_left else text
+
+
 @cache
 def _figures(language: str) -> dict[int, str]:
     script = _ZEROS.get(locale(language).default_numbering_system)

@@ -7,7 +7,7 @@ from bot.phrases import say
 from bot.privacy import long_notice
 from bot.turn import DialogueState, Reply, Turn
 
-CHOICES = ("forget", "forget-now", "what_do_you_know", "privacy", "export", "forget-on-close")
+CHOICES = ("forget", "forget-now", "what_do_you_know", "privacy", "export", "export-file", "forget-on-close")
 """Buttons of this flow, and `no:forget-now`."""
 
 
@@ -20,6 +20,7 @@ def answer(choice: str, turn: Turn) -> Reply:
         "what_do_you_know": _what_do_you_know,
         "privacy": _privacy,
         "export": _export,
+        "export-file": _export_file,
         "forget-on-close": _forget_on_close,
     }
     return flow[choice](turn, language)
@@ -61,6 +62,12 @@ def _export(turn: Turn, language: str) -> Reply:
     page, name = say(language, "choice.privacy"), say(language, "choice.export")
     text = say(language, "export.how", page=page, button=name)
     return _reply(turn, "what_do_you_know", text, "privacy", "topics")
+
+
+def _export_file(turn: Turn, language: str) -> Reply:
+    """Where a file can come into the conversation, it comes with this reply."""
+    reply = _reply(turn, "what_do_you_know", say(language, "telegram.export"), "forget", "topics")
+    return replace(reply, variant="export")
 
 
 def _forget_on_close(turn: Turn, language: str) -> Reply:

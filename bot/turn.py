@@ -73,6 +73,10 @@ class Incoming:
     choice: str | None = None
     place: str | None = None
     message_id: int | None = None
+    location: tuple[float, float] | None = None
+    """Latitude and longitude that came with it. Never stored."""
+    unread: str | None = None
+    """Kind of a file that came with the words and that nobody has looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,9 @@ class DialogueState:
     last_entry: str | None = None
     last_variant: str = "full"
     offered: tuple[str, ...] = ()
+    """Entries among which the person was asked to choose, in their order."""
+    others: tuple[str, ...] = ()
+    """Entries that came near the last answer, for «not that»."""
     pending: str | None = None
     """A question we asked and wait an answer to: `forget`, `human`, or `language:<code>`."""
     question_id: int | None = None
@@ -117,7 +124,7 @@ class DialogueState:
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """Unknown keys of an older or newer version are passed over: a conversation outlives an update."""
         known = {key: value for key, value in raw.items() if key in cls.__dataclass_fields__}
-        for key in ("offered", "suggested"):
+        for key in ("offered", "others", "suggested"):
             known[key] = tuple(known.get(key, ()))
         return cls(**known)
 

@@ -1,27 +1,45 @@
 """The slow part of a turn: language, emergency, intent, search. Runs in no transaction and touches no data."""
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
-from bot import emergency, language
+from bot import emergency, keywords, language
 from bot.phrases import SOURCE
+from bot.translation import Translation
 from bot.turn import Guess, Incoming, Understanding
 from knowledge_base.library import Library
 from knowledge_base.search import Band, SearchResult
+
+_TRANSLATION_S = 2.0
+"""A question waits so long to be looked up in another language; then nothing was found."""
 
 
 class Parser(Protocol):
     async def parse(self, text: str) -> Guess | None: ...
 
 
+class Interpreter(Protocol):
+    """What is needed of `bot.translation.Translator`."""
+
+    def can(self, source: str, target: str) -> bool: ...
+    async def translate(self, text: str, source: str, target: str) -> Translation | None: ...
+
+
 class Understander:
-    def __init__(self, library: Callable[[], Library], parser: Parser | None) -> None:
+    def __init__(
+        self, library: Callable[[], Library], parser: Parser | None, interpreter: Interpreter | None = None
+    ) -> None:
         self._library = library
         self._parser = parser
+        self._interpreter = interpreter
 
-    def warm_up(self) -> None:
-        """Reads the rules and models that are otherwise read with the first message; a second or two."""
-        emergency.detect("")
+    def warm_up(self, cache: Path | None = None) -> None:
+        """Reads the rules and models that are otherwise read with the first message; seconds, without a `cache`, a
+        folder of our own."""
+        emergency.warm_up(cache)
         language.warm_up()
 
     async def understand(self, incoming: Incoming, *, held: bool = False) -> Understanding:
@@ -35,9 +53,32 @@ class Understander:
         return Understanding(
             written_in=written_in,
             emergency=emergency.detect(incoming.text),
-            guess=await self._parser.parse(incoming.text) if self._parser else None,
-            found=search(self._library(), incoming, written_in),
+            guess=await self._guess(incoming),
+            found=await self._found(incoming, written_in),
         )
+
+    async def _found(self, incoming: Incoming, written_in: str | None) -> SearchResult | None:
+        """What nobody has written in the person's language may stand in the Italian texts, where a model translates."""
+        found = search(self._library(), incoming, written_in)
+        source = written_in or incoming.language
+        unknown = found is None or found.band is Band.UNKNOWN
+        if not unknown or self._interpreter is None or not self._interpreter.can(source, SOURCE):
+            return found
+        try:
+            async with asyncio.timeout(_TRANSLATION_S):
+                translation = await self._interpreter.translate(incoming.text, source, SOURCE)
+        except TimeoutError:
+            return found
+        if translation is None or translation.problems:
+            return found
+        return search(self._library(), replace(incoming, text=translation.text, language=SOURCE), None)
+
+    async def _guess(self, incoming: Incoming) -> Guess | None:
+        """Words that mean one thing by themselves need no classifier; others are left to it, while it answers."""
+        short = keywords.guess(incoming.text, incoming.language)
+        if short and short.confidence >= keywords.WHOLE:
+            return short
+        return (await self._parser.parse(incoming.text) if self._parser else None) or short
 
 
 def search(library: Library, incoming: Incoming, written_in: str | None) -> SearchResult | None:

@@ -10,8 +10,9 @@ from bot.phrases import say
 from bot.turn import Choice
 from bot.visit_card import VisitFacts, short_moment, when
 
-What = Literal["moved", "cancelled_by_desk", "stranded", "reminder_day", "reminder_hours", "offer"]
+What = Literal["booked", "moved", "cancelled_by_desk", "stranded", "reminder_day", "reminder_hours", "offer"]
 _BUTTONS: dict[What, tuple[str, ...]] = {
+    "booked": ("move", "cancel", "lost"),
     "moved": ("move", "cancel", "lost"),
     "stranded": ("move", "cancel"),
     "reminder_day": ("comes", "cannot", "lost"),
@@ -54,6 +55,12 @@ def news(
     if what == "stranded":
         choices = (*choices, button(language, "human"))
     return News(say(language, f"news.{what}", **said), choices)
+
+
+def waiting_over(language: str, desk: str) -> News:
+    """What somebody waits for is not offered there any more."""
+    choices = (button(language, "book"), button(language, "human"))
+    return News(say(language, "news.waiting_over", desk=desk), choices)
 
 
 def _visit_buttons(language: str, visit: VisitFacts, names: tuple[str, ...]) -> tuple[Choice, ...]:

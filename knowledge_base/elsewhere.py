@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from knowledge_base.evidence import ENTRY
 from knowledge_base.ranking import Scores, TextScore
-from knowledge_base.terms import Matrix, Space, Words, grams
+from knowledge_base.terms import Matrix, Space, Words, heard_grams
 
 MOST_DOCUMENTS = 5_000
 """With more of them the languages are searched each on its own, to keep to the memory an index may take."""
@@ -27,7 +27,7 @@ class Pool:
         """Id -> its words, one sequence a language; `outside` questions, whose words no entry explains."""
         self._positions = {entry: position for position, entry in enumerate(entries)}
         texts = chain((list(chain.from_iterable(each)) for each in entries.values()), outside)
-        self._space = Space(grams, Words(texts))
+        self._space = Space(heard_grams, Words(texts))
         self.counts: Matrix = self._space.count()[: len(self._positions)]
         self.counts.sort_indices()  # every question's features are looked up in it
         self.scores = TextScore(self.counts, ENTRY)

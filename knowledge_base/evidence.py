@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from knowledge_base.classifier import can_be_trained
 from knowledge_base.normalise import sentences, words
 from knowledge_base.ranking import Likeness, Saturation, Scores, TextScore, best_of
-from knowledge_base.terms import Matrix, Space, Words, grams, prefixes, stems
+from knowledge_base.terms import Matrix, Space, Words, grams_of, prefixes, stems
 
 ENTRY = Saturation(k1=1.2, b=0.75)
 PASSAGE = Saturation(k1=1.2, b=0.5)
@@ -122,7 +122,7 @@ class Evidence:
         blocks = (texts.entries, texts.passages, texts.asked, texts.outside, texts.bodies)
         vocabulary = Words(chain.from_iterable(blocks))
         self._stems = Space(stems(language), vocabulary)
-        self._grams = Space(grams, vocabulary)
+        self._grams = Space(grams_of(language), vocabulary)
         self._prefixes = Space(prefixes(language, PASSAGE_LETTERS), vocabulary)
         self._passage_starts, self._asked_starts = texts.passage_starts, texts.asked_starts
         self._asked = len(texts.asked)

@@ -1,10 +1,6 @@
 """Entries and the index over them, replaced together so that both always say the same."""
 
 import hashlib
-import logging
-import os
-import pickle
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from knowledge_base.entry import Entry
+from knowledge_base.kept import kept
 from knowledge_base.search import Document, Index
-
-log = logging.getLogger(__name__)
-
-_KEPT_FILES = 2
-"""Index files in the cache: the one in use, and the one before it for a process that is just starting."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class Library:
             languages=frozenset(document.language for document in documents),
         )
 
-    # What a dialogue asks (`bot.dialogue.Actions`).
+    # What a dialogue asks (`bot.answers.Actions`).
 
     def find_entry(self, entry_id: str) -> Entry | None:
         return self.entries.get(entry_id)
@@ -87,31 +79,7 @@ def documents_of(entry: Entry) -> list[Document]:
 
 
 def _cached(documents: Sequence[Document], outside: Mapping[str, Sequence[str]], folder: Path) -> Index:
-    path = folder / f"{_fingerprint(documents, outside)}.pickle"
-    try:
-        index = pickle.loads(path.read_bytes())  # noqa: S301 - our own file, in a folder only we can write to
-        if isinstance(index, Index):
-            return index
-    except FileNotFoundError:
-        pass
-    except Exception as error:  # a torn or foreign file can fail in any way; building again always works
-        log.warning("the index file cannot be used (%s), building again", type(error).__name__)
-    index = Index.build(documents, outside)
-    try:
-        _keep(index, path)
-    except OSError as error:
-        log.warning("the index could not be kept for the next start (%s)", type(error).__name__)
-    return index
-
-
-def _keep(index: Index, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".new", delete=False) as file:
-        pickle.dump(index, file, protocol=pickle.HIGHEST_PROTOCOL)
-    os.replace(file.name, path)
-    files = sorted(path.parent.glob("*.pickle"), key=lambda one: one.stat().st_mtime, reverse=True)
-    for old in files[_KEPT_FILES:]:
-        old.unlink(missing_ok=True)
+    return kept(folder, "index", _fingerprint(documents, outside), Index, lambda: Index.build(documents, outside))
 
 
 def _fingerprint(documents: Iterable[Document], outside: Mapping[str, Sequence[str]]) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from knowledge_base.normalise import is_han, light_stem, stem
+from knowledge_base.romanise import roman
 from knowledge_base.sound import sound
 
 Matrix = Any
@@ -27,6 +28,14 @@ GRAMS = (2, 5)
 """Shortest and longest character n-gram, within a word and its boundaries."""
 
 ARABIC_SCRIPT = frozenset({"ar", "fa", "ur"})
+ROMANISED = frozenset({"bn", "ru", "uk"})
+"""Languages whose words are compared in Latin letters, so that it does not matter which ones somebody types."""
+
+ROMAN_STEM = 6
+"""Letters kept of a stem in Latin letters."""
+
+FEWEST_CONSONANTS = 3
+"""Fewer say too little: every other word has them."""
 
 
 class Features(NamedTuple):
@@ -106,8 +115,26 @@ def grams(word: str) -> Sequence[str]:
     return [padded[i : i + size] for size in range(GRAMS[0], longest + 1) for i in range(len(padded) - size + 1)]
 
 
+def grams_of(language: str) -> Analyser:
+    """The n-grams by which words of a language are compared."""
+    return _roman_grams if language in ROMANISED else grams
+
+
+def heard_grams(word: str) -> Sequence[str]:
+    """N-grams of the word in Latin letters, and its consonants as they are heard: the same across languages."""
+    heard = sound(word)
+    whole = ("~" + heard,) if len(heard) >= FEWEST_CONSONANTS and not heard.isdigit() else ()
+    return (*_roman_grams(word), *whole)
+
+
+def _roman_grams(word: str) -> Sequence[str]:
+    return grams(roman(word))
+
+
 def stems(language: str) -> Analyser:
     """One stem a word; in languages written in Arabic letters its consonants, so that Latin ones say the same."""
+    if language in ROMANISED:
+        return partial(_romanised, language)
     return partial(_heard if language in ARABIC_SCRIPT else _stemmed, language)
 
 
@@ -118,6 +145,10 @@ def prefixes(language: str, letters: int) -> Analyser:
 
 def _stemmed(language: str, word: str) -> Sequence[str]:
     return (stem(word, language),)
+
+
+def _romanised(language: str, word: str) -> Sequence[str]:
+    return (roman(stem(word, language))[:ROMAN_STEM],)
 
 
 def _heard(language: str, word: str) -> Sequence[str]:

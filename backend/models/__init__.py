@@ -26,6 +26,7 @@ from backend.models.staff import (
     RecoveryCode,
     StaffSession,
 )
+from backend.models.telegram import TelegramChat, TelegramState, TelegramUpdate
 
 __all__ = [
     "Account",
@@ -61,6 +62,9 @@ __all__ = [
     "Revision",
     "SavedReply",
     "StaffSession",
+    "TelegramChat",
+    "TelegramState",
+    "TelegramUpdate",
     "TextRow",
     "WaitingPlace",
 ]

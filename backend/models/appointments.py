@@ -189,6 +189,8 @@ class Appointment(Base):
     """How much later than agreed the person will be, as they say."""
     comes: Mapped[bool | None]
     """What they answered to a reminder."""
+    asked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the desk asked them to choose another time, as long as they have not."""
     reminded_day_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When they were reminded of the next day; also set when it was too late for it."""
     reminded_hours_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -99,13 +99,23 @@ class OpeningPeriod(Base):
 
 
 class DeskDay(Base):
-    """A day on which a desk is not open as in an ordinary week: closed, or open at other hours."""
+    """Of a day on which a desk is not open as in an ordinary week: a time when it is open, or that it is closed."""
 
     __tablename__ = "desk_days"
-    __table_args__ = (CheckConstraint("(opens IS NULL) = (closes IS NULL) AND opens < closes", name="order"),)
+    __table_args__ = (
+        CheckConstraint("(opens IS NULL) = (closes IS NULL) AND opens < closes", name="order"),
+        # One that is closed takes the whole day.
+        ExcludeConstraint(
+            (text("int4range(desk_id, desk_id, '[]')"), "&&"),
+            (text("tsrange(day + coalesce(opens, time '00:00'), day + coalesce(closes, time '24:00'))"), "&&"),
+            name="ex_desk_days_overlap",
+            using="gist",
+        ),
+    )
 
-    desk_id: Mapped[int] = mapped_column(ForeignKey("desks.id", ondelete="CASCADE"), primary_key=True)
-    day: Mapped[date] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    desk_id: Mapped[int] = mapped_column(ForeignKey("desks.id", ondelete="CASCADE"))
+    day: Mapped[date]
     opens: Mapped[time | None]
     """None: closed all day."""
     closes: Mapped[time | None]

@@ -70,6 +70,8 @@ class Desk(Base):
     """SHA-256 of the secret in the address of its calendar feed; None: there is no feed."""
     demo_hours: Mapped[bool] = mapped_column(default=False, server_default="false")
     """The opening hours are examples, and every page that shows them says so."""
+    plan_version: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Grows when its hours, kinds or resources change, so that a booking that read the old ones notices."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 

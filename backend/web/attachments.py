@@ -80,8 +80,8 @@ _FILE = {
 }
 
 
-class _Form(MultiPartParser):
-    """A person's file is never written to a disk as it came."""
+class FileForm(MultiPartParser):
+    """A file is never written to a disk as it came."""
 
     spool_max_size = LARGEST_FILE + _FORM_AROUND
 
@@ -159,7 +159,7 @@ async def send_attachment(
     """The message that holds the file; the answer follows as a message of its own."""
     await _count_file(request, services, Caller(conversation_id, token))
     await check_access(services.sessions, conversation_id, token)
-    data, client_message_id = await _Form(request, fields=1).read()
+    data, client_message_id = await FileForm(request, fields=1).read()
     file = await make_safe(data)
     stored = await store_file(services.sessions, conversation_id, token, client_message_id, file)
     if not stored.answered:
@@ -185,7 +185,7 @@ async def read_attachment(
 async def send_from_page(request: Request, services: ServicesHere) -> Response:
     """A file, and the words that were typed beside it: a page without JavaScript sends both."""
     check_same_site(request)
-    form = _Form(request, fields=2)
+    form = FileForm(request, fields=2)
     try:
         await _count_file(request, services, caller_of_page(request))
         data, client_message_id = await form.read()
@@ -200,7 +200,7 @@ async def send_from_page(request: Request, services: ServicesHere) -> Response:
     return await answer(request, services, turn)
 
 
-async def _words(request: Request, services: Services, form: _Form, client_message_id: str) -> Sent | None:
+async def _words(request: Request, services: Services, form: FileForm, client_message_id: str) -> Sent | None:
     """Checked before the file is stored. Raises TooLong, TooManyRequests."""
     if not form.words().strip():
         return None
@@ -223,7 +223,7 @@ async def _take(services: Services, caller: Caller, key: str, file: SafeFile, wo
 
 async def _words_of_unread(request: Request) -> str:
     """They stand before the file, in a form that was refused before it was read."""
-    form = _Form(request, fields=2, most=1024**2)
+    form = FileForm(request, fields=2, most=1024**2)
     with contextlib.suppress(Exception):  # whatever is wrong with it, something else was wrong before
         await form.parse()
     form.close()

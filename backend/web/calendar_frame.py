@@ -16,12 +16,13 @@ from backend.errors import AppError
 from backend.services import Services
 from backend.visits import Visit
 from backend.web.staff import problem_page, staff_language, staff_page
-from bot.phrases import language_name, locale, say
+from bot.phrases import digits, language_name, locale, say
 
 _DONE = (
     "arrived",
     "blocked",
     "booked",
+    "booked_told",
     "cancelled_told",
     "cancelled_untold",
     "confirmed",
@@ -118,17 +119,22 @@ def entry_title(services: Services, language: str, entry_id: str | None) -> str:
 
 def _at(language: str, head: DeskHead, moment: datetime) -> str:
     """The hour on the desk's clock."""
-    return str(format_skeleton("Hm", head.local(moment), locale=locale(language)))
+    return _clock(language, head.local(moment).time())
 
 
 def _span(language: str, hours: tuple[time, time]) -> str:
-    return " – ".join(str(format_skeleton("Hm", hour, locale=locale(language))) for hour in hours)
+    return " – ".join(_clock(language, hour) for hour in hours)
+
+
+def _clock(language: str, hour: time) -> str:
+    return digits(language, format_skeleton("Hm", hour, locale=locale(language)))
 
 
 def _on(language: str, day: date, skeleton: str = "") -> str:
     """In full, or what CLDR makes of a skeleton such as `MMMd`."""
     spoken = locale(language)
-    return str(format_skeleton(skeleton, day, locale=spoken) if skeleton else format_date(day, "full", locale=spoken))
+    written = format_skeleton(skeleton, day, locale=spoken) if skeleton else format_date(day, "full", locale=spoken)
+    return digits(language, written)
 
 
 def _weekday(language: str, day: date, width: Literal["wide", "abbreviated"] = "wide") -> str:

@@ -13,13 +13,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import booking, desk_visits, visit_news
-from backend.access import Staff, access_appointments
+from backend.access import Staff, access_appointments, access_conversation
 from backend.availability import FreeTime
 from backend.booking import SlotTaken, Wish
 from backend.conversations import check_language
 from backend.db import retried
 from backend.desk_calendar import KindHere, get_line, list_kinds
-from backend.desk_visits import NobodyFree, WalkIn, open_times, record
+from backend.desk_visits import NobodyFree, NoWorkshop, WalkIn, open_times, record
 from backend.errors import AppError, Forbidden, InvalidRequest, NotFound, Unauthorized
 from backend.visits import Visit
 from backend.web.admin_page import Field, RowId, attempt
@@ -34,6 +34,7 @@ from bot.visit_news import What
 router = APIRouter(prefix="/console/calendar/{desk_id}", include_in_schema=False, dependencies=[Depends(own_form)])
 
 Start = Annotated[str, Query(max_length=40)]
+Whose = Annotated[str, Query(max_length=40)]
 _MOST_DAYS = 15
 """With room, shown at once."""
 
@@ -132,7 +133,7 @@ async def _back(frame: Frame, appointment_id: UUID, done: str, *, to_day: bool =
 async def cancel(request: Request, desk_id: RowId, appointment_id: UUID, staff: StaffHere) -> Response:
     frame = await open_frame(request, staff, desk_id)
     step = functools.partial(booking.cancel, frame.services.sessions, appointment_id, staff, frame.services.now())
-    return await _changed(frame, appointment_id, step, "cancelled")
+    return await _changed(frame, appointment_id, step, "cancelled", "cancelled_by_desk")
 
 
 @router.get("/visits/{appointment_id}/move")
@@ -167,40 +168,42 @@ async def move(request: Request, desk_id: RowId, appointment_id: UUID, staff: St
     frame = await open_frame(request, staff, desk_id)
     sessions, now = frame.services.sessions, frame.services.now()
 
-    async def step() -> Visit:
-        return await booking.move(sessions, appointment_id, staff, moment(start), now)
+    async def step(**then: Any) -> Visit:
+        return await booking.move(sessions, appointment_id, staff, moment(start), now, **then)
 
-    return await _changed(frame, appointment_id, step, "moved")
+    return await _changed(frame, appointment_id, step, "moved", "moved")
 
 
-async def _changed(frame: Frame, appointment_id: UUID, step: Callable[[], Awaitable[Visit]], what: str) -> Response:
+async def _changed(
+    frame: Frame, appointment_id: UUID, step: Callable[..., Awaitable[Visit]], done: str, news: What
+) -> Response:
     """Makes the change and tells the person, if there is a conversation to tell them in."""
-    async with frame.services.sessions.begin() as session:
-        before = await get_line(session, frame.staff, frame.head, appointment_id, language=frame.language)
-    told = False
-
-    async def change() -> None:
-        nonlocal told
-        visit = await step()
-        if visit.sequence != before.visit.sequence:
-            told = await _tell(frame, visit, what)
-
-    problem = await _made(change())
-    if problem is not None and what == "moved":
+    async with frame.services.sessions.begin() as session:  # raises NotFound at another desk
+        await get_line(session, frame.staff, frame.head, appointment_id, language=frame.language)
+    told = _Told(frame, done, news)
+    problem = await _made(step(then=told))
+    if problem is not None and done == "moved":
         return await _move_page(frame, appointment_id, "", problem=problem)
     if problem is not None:
         return await _visit_page(frame, appointment_id, problem=problem)
-    return await _back(frame, appointment_id, f"{what}_{'told' if told else 'untold'}")
+    return await _back(frame, appointment_id, f"{done}_{'told' if told.reached else 'untold'}")
 
 
-async def _tell(frame: Frame, visit: Visit, what: str) -> bool:
-    """What the desk did is also written down: by whom, not to whom."""
-    news: What = "moved" if what == "moved" else "cancelled_by_desk"
-    find_entry, now = frame.services.shelf.find_entry, frame.services.now()
-    async with frame.services.sessions.begin() as session:
-        desk = await access_appointments(session, frame.staff, frame.head.id)
-        await record(session, frame.staff, desk, visit.id, f"appointment.{what}")
-        return await visit_news.tell(session, visit, news, find_entry=find_entry, now=now)
+@dataclass
+class _Told:
+    """In the transaction of the step: it is written down by whom, not to whom, and the person reads of it."""
+
+    frame: Frame
+    done: str
+    news: What
+    reached: bool = False
+
+    async def __call__(self, session: AsyncSession, visit: Visit) -> None:
+        services = self.frame.services
+        desk = await access_appointments(session, self.frame.staff, self.frame.head.id)
+        await record(session, self.frame.staff, desk, visit.id, f"appointment.{self.done}")
+        told: dict[str, Any] = {"find_entry": services.shelf.find_entry, "now": services.now()}
+        self.reached = await visit_news.tell(session, visit, self.news, **told)
 
 
 # --- for somebody who is on the telephone, or at the desk ---
@@ -217,10 +220,12 @@ async def choose_new(
     day: DayAsked = "",
     after: Word = "",
     start: Start = "",
+    conversation: Whose = "",
 ) -> HTMLResponse:
+    """`conversation`: of somebody who writes to the desk; the appointment is theirs, and they read of it."""
     frame = await open_frame(request, staff, desk_id)
     typed = {"kind": kind, "speaks": speaks, "interpreter": interpreter, "start": start, "name": ""}
-    return await _new_page(frame, typed, day, after)
+    return await _new_page(frame, typed | {"conversation": conversation}, day, after)
 
 
 @router.post("/new")
@@ -234,23 +239,36 @@ async def book(
     interpreter: Field = "",
     start: Field = "",
     name: Field = "",
+    conversation: Field = "",
 ) -> Response:
     frame = await open_frame(request, staff, desk_id)
     typed = {"kind": kind, "speaks": speaks, "interpreter": interpreter, "start": start, "name": name}
+    typed |= {"conversation": conversation}
+    whose = await _whose(frame, conversation)
+    told = _Told(frame, "booked", "booked")
     made: list[UUID] = []
 
     async def work() -> None:
-        wish = Wish(desk_id, _number(kind), moment(start), check_language(speaks), interpreter=interpreter == "yes")
-        visit = (await booking.book(services.sessions, wish, name, services.now())).visit
-        made.append(visit.id)
-        async with services.sessions.begin() as session:
-            desk = await access_appointments(session, staff, desk_id)
-            await record(session, staff, desk, visit.id, "appointment.booked")
+        who: dict[str, Any] = {"interpreter": interpreter == "yes", "conversation_id": whose, "by_desk": True}
+        wish = Wish(desk_id, _number(kind), moment(start), check_language(speaks), **who)
+        made.append((await booking.book(services.sessions, wish, name, services.now(), then=told)).visit.id)
 
     problem = await _made(work())
     if problem is not None:
         return await _new_page(frame, typed, _day_of(frame, start), problem=problem)
-    return await _back(frame, made[0], "booked")
+    return await _back(frame, made[0], "booked_told" if told.reached else "booked")
+
+
+async def _whose(frame: Frame, conversation: str) -> UUID | None:
+    """None: of nobody who writes to us. Raises NotFound for what is not with a desk where this person answers."""
+    if not conversation:
+        return None
+    try:
+        found = UUID(conversation)
+    except ValueError as error:
+        raise NotFound from error
+    async with frame.services.sessions.begin() as session:
+        return (await access_conversation(session, frame.staff, found)).id
 
 
 def _day_of(frame: Frame, start: str) -> str:
@@ -270,7 +288,7 @@ def _number(typed: str) -> int:
 async def _new_page(
     frame: Frame, typed: dict[str, str], day: str, after: str = "", *, problem: AppError | None = None
 ) -> HTMLResponse:
-    kinds = await _kinds(frame)
+    whose, kinds = await _whose(frame, typed["conversation"]), await _kinds(frame)
     choice, chosen = None, next((one for one in kinds if str(one.id) == typed["kind"]), None)
     if chosen is not None:
         try:
@@ -280,7 +298,7 @@ async def _new_page(
             raise
         except AppError as error:
             problem = problem or error
-    values = {"kinds": kinds, "kind": chosen, "choice": choice, "typed": typed}
+    values = {"kinds": kinds, "kind": chosen, "choice": choice, "typed": typed, "whose": whose}
     return frame.page("console/calendar_new.html", problem=problem, **values)
 
 
@@ -316,9 +334,8 @@ async def walk_in(
 
 
 async def _walk_in_page(frame: Frame, typed: dict[str, str], *, problem: AppError | None = None) -> HTMLResponse:
-    following = await _next_time(frame, typed) if isinstance(problem, NobodyFree) else None
-    kinds = [one for one in await _kinds(frame) if one.places == 1]
-    values = {"kinds": kinds, "typed": typed, "following": following}
+    following = await _next_time(frame, typed) if isinstance(problem, NobodyFree | NoWorkshop) else None
+    values = {"kinds": await _kinds(frame), "typed": typed, "following": following}
     return frame.page("console/calendar_walk_in.html", problem=problem, **values)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import handover, replies
 from backend.access import Staff, access_console, access_conversation, desks_within
+from backend.attachments import make_safe
 from backend.errors import AppError, Forbidden, InvalidRequest, NotFound, Unauthorized
 from backend.models import Desk
 from backend.operators import ReadConversation, read_conversation, show_attachment, show_message
@@ -22,7 +23,7 @@ from backend.saved_replies import fields_of, list_replies
 from backend.services import Services
 from backend.web.admin_page import Field, PageNumber, RowId, attempt
 from backend.web.api import ServicesHere
-from backend.web.attachments import served
+from backend.web.attachments import FileForm, served
 from backend.web.local_time import ROME, local_moment
 from backend.web.pages import render
 from backend.web.staff import StaffHere, own_form, problem_page, staff_language, staff_page
@@ -325,6 +326,26 @@ async def send_reply(
 
     end = f"/console/conversations/{conversation_id}#last"
     return await _changed(request, staff, conversation_id, change, then=end, draft=drafted)
+
+
+@router.post("/conversations/{conversation_id}/files")
+async def send_file(request: Request, conversation_id: UUID, staff: StaffHere) -> Response:
+    """A picture or a PDF. It is read only when the operator may send it: a stranger's file is not even looked at."""
+    services: Services = request.app.state.services
+    async with services.sessions.begin() as session:
+        await access_conversation(session, staff, conversation_id)
+    try:
+        data, key = await FileForm(request, fields=1).read()
+        file = await make_safe(data)
+    except AppError as error:
+        return await conversation_page(request, staff, conversation_id, problem=error)
+
+    async def change(session: AsyncSession, by: Staff) -> None:
+        await replies.send_file(session, by, conversation_id, key, file)
+
+    return await _changed(
+        request, staff, conversation_id, change, then=f"/console/conversations/{conversation_id}#last"
+    )
 
 
 @router.get("/entries")

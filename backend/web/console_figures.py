@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from backend.figures import FEWEST, PERIODS, read_figures
 from backend.web.api import ServicesHere
 from backend.web.staff import StaffHere, own_form, staff_language, staff_page
-from bot.phrases import language_name, locale
+from bot.phrases import digits, language_name, locale
 
 router = APIRouter(prefix="/console/figures", include_in_schema=False, dependencies=[Depends(own_form)])
 _HOUR_S, _DAY_S = 3600, 86400
@@ -24,7 +24,7 @@ def took(language: str, seconds: float) -> str:
         number, unit = round(seconds / _HOUR_S, 1), "duration-hour"
     else:
         number, unit = round(seconds / _DAY_S, 1), "duration-day"
-    return str(format_unit(number, unit, "short", locale=locale(language)))
+    return digits(language, format_unit(number, unit, "short", locale=locale(language)))
 
 
 @router.get("")
@@ -47,5 +47,5 @@ async def show_figures(
         fewest=FEWEST,
         spoken=spoken,
         took=lambda seconds: took(language, seconds),
-        share=lambda part: format_percent(part, locale=locale(language)),
+        share=lambda part: digits(language, format_percent(part, locale=locale(language))),
     )

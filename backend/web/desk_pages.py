@@ -21,7 +21,7 @@ from backend.web.admin_page import Field, RowId, attempt
 from backend.web.staff import StaffHere, own_form, problem_page, staff_language, staff_page
 from backend.web.stranded_pages import leaves, question_page, try_change
 from bot import handover_flow
-from bot.phrases import SOURCE, locale, say
+from bot.phrases import SOURCE, digits, locale, say
 from bot.turn import Held
 
 router = APIRouter(prefix="/console/desks/{desk_id}", include_in_schema=False, dependencies=[Depends(own_form)])
@@ -33,6 +33,7 @@ _DONE: dict[str, Callable[[str], str]] = {
     "deleted": lambda language: say(language, "admin.done.deleted"),
 }
 """What a page that was led to may say."""
+_DAY_FIELDS = ("first", "last", "opens", "closes", "opens_again", "closes_again", "note")
 
 
 def now() -> datetime:
@@ -91,9 +92,12 @@ async def add_days(
     last: Field = "",
     opens: Field = "",
     closes: Field = "",
+    opens_again: Field = "",
+    closes_again: Field = "",
     note: Field = "",
 ) -> Response:
     typed = {"first": first, "last": last, "opens": opens, "closes": closes, "note": note}
+    typed |= {"opens_again": opens_again, "closes_again": closes_again}
 
     async def change(session: AsyncSession, staff: Staff) -> None:
         await desk_days.add_days(session, staff, desk_id, now=now(), **typed)
@@ -187,8 +191,7 @@ async def _hours_page(
         period_typed=typed if form == "period" and typed else {},
         breaks={"weekday": [], "begins": "", "ends": ""} | (typed if form == "breaks" and typed else {}),
         periods={"weekday": [], "opens": "", "closes": ""} | (typed if form == "periods" and typed else {}),
-        days={"first": "", "last": "", "opens": "", "closes": "", "note": ""}
-        | (typed if form == "days" and typed else {}),
+        days=dict.fromkeys(_DAY_FIELDS, "") | (typed if form == "days" and typed else {}),
         settings=settings | (typed if form == "settings" and typed else {}),
     )
 
@@ -200,11 +203,11 @@ def weekday_names(language: str) -> list[str]:
 
 def _at(language: str, moment: time) -> str:
     """As clocks at the desk show it, and as the bot tells it."""
-    return str(format_skeleton("Hm", moment, locale=locale(language)))
+    return digits(language, format_skeleton("Hm", moment, locale=locale(language)))
 
 
 def _on(language: str, day: date) -> str:
-    return str(format_date(day, "full", locale=locale(language)))
+    return digits(language, format_date(day, "full", locale=locale(language)))
 
 
 def _countries(language: str, kept: str) -> list[tuple[str, str]]:

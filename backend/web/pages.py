@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from backend.errors import AppError, TooManyRequests
-from bot.phrases import KNOWN, SPOKEN, best_spoken, say
+from bot.phrases import KNOWN, SPOKEN, best_spoken, number, say
 
 TEMPLATES = Path(__file__).parent / "templates"
 LANGUAGE_COOKIE = "elp_language"
@@ -42,6 +42,7 @@ def render(name: str, *, language: str, **values: Any) -> str:
         language=language,
         direction=KNOWN[language].direction,
         say=functools.partial(say, language),
+        counted=functools.partial(number, language),
         **values,
     )
 

@@ -16,13 +16,20 @@ from backend.passkeys import (
     sign_in_with_passkey,
 )
 from backend.services import Services
-from backend.web.staff import StaffHere, address_of, browser_label, own_form, safe_next, set_staff_cookie, staff_token
+from backend.web.staff import (
+    HOME,
+    StaffHere,
+    address_of,
+    browser_label,
+    own_form,
+    safe_next,
+    set_staff_cookie,
+    staff_token,
+)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(own_form)])
 
 _LARGEST_BODY = 64 * 1024
-_HOME = "/sign-in"
-"""Leads whoever is signed in to their own first page."""
 _NO_STORE = {"cache-control": "no-store"}
 
 
@@ -113,6 +120,6 @@ async def sign_in(request: Request) -> Response:
         browser=browser_label(request),
         replaces=staff_token(request),
     )
-    response = JSONResponse({"next": safe_next(_text(sent, "next"), _HOME)}, headers=_NO_STORE)
+    response = JSONResponse({"next": safe_next(_text(sent, "next"), HOME)}, headers=_NO_STORE)
     set_staff_cookie(response, services, token)
     return response

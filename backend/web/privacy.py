@@ -28,7 +28,7 @@ from backend.web.api import ServicesHere
 from backend.web.chat import check_same_site, clear_cookie
 from backend.web.pages import LANGUAGE_COOKIE, page, reader_language
 from backend.web.tokens import CHAT_COOKIE, Caller, caller_of_page
-from bot.phrases import SPOKEN
+from bot.phrases import SPOKEN, isolate
 from bot.privacy import NOTICE, controller_line, days, known_lines, notice_text
 from bot.turn import Known
 
@@ -86,7 +86,7 @@ async def show_privacy(request: Request, services: ServicesHere, erased: str = "
         receipt_days=days(language, services.settings.keep_receipts_days),
         known=known_lines(language, found[1]) if found else None,
         forgets=found is not None and found[1].forgets,
-        receipt=erased if _RECEIPT.fullmatch(erased) else None,
+        receipt=isolate(language, erased) if _RECEIPT.fullmatch(erased) else None,
     )
     response.headers["cache-control"] = "no-store"
     return response

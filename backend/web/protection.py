@@ -46,7 +46,7 @@ LARGEST_REQUEST = 256 * 1024
 """Bytes. The longest text that is taken, in the widest way of writing JSON, needs a fifth of it."""
 LARGEST_ATTACHMENT = 11 * 1024 * 1024
 """Bytes: a file of ten megabytes and the multipart form around it."""
-_ATTACHMENTS = re.compile(r"(?:/api/v1/conversations/[^/]+)?/attachments/?")
+_ATTACHMENTS = re.compile(r"(?:/api/v1/conversations/[^/]+)?/attachments/?|/console/conversations/[^/]+/files/?")
 
 
 def security_headers(settings: Settings) -> dict[str, str]:

@@ -6,13 +6,9 @@ from fastapi.responses import RedirectResponse, Response
 from backend.errors import AppError
 from backend.services import Services
 from backend.single_sign_on import MINUTES, SignOnRefused, SignOnUnavailable, arrive, depart
-from backend.web.staff import address_of, browser_label, own_form, safe_next, set_staff_cookie, staff_token
+from backend.web.staff import HOME, address_of, browser_label, own_form, safe_next, set_staff_cookie, staff_token
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(own_form)])
-
-
-_HOME = "/sign-in"
-"""Leads whoever is signed in to their own first page."""
 
 
 def _cookie_name(services: Services) -> str:
@@ -30,7 +26,7 @@ async def leave(request: Request) -> Response:
     await services.limits.check("sign_in", address=address_of(request))
     try:
         to = await depart(
-            services.sessions, services.settings, next_page=safe_next(request.query_params.get("next", ""), _HOME)
+            services.sessions, services.settings, next_page=safe_next(request.query_params.get("next", ""), HOME)
         )
     except SignOnUnavailable as error:
         return _back(error)
@@ -63,7 +59,7 @@ async def come_back(request: Request) -> Response:
         )
     except (SignOnRefused, SignOnUnavailable) as error:
         return _back(error)
-    response = RedirectResponse(safe_next(arrival.next, _HOME), 303, {"cache-control": "no-store"})
+    response = RedirectResponse(safe_next(arrival.next, HOME), 303, {"cache-control": "no-store"})
     set_staff_cookie(response, services, arrival.token)
     response.delete_cookie(
         _cookie_name(services), path="/", httponly=True, samesite="lax", secure=services.settings.https

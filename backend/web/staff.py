@@ -16,6 +16,8 @@ from backend.web.local_time import in_rome
 from backend.web.pages import LANGUAGE_COOKIE, page, reader_language, retry_header
 from bot.phrases import SPOKEN
 
+HOME = "/sign-in"
+"""Leads whoever is signed in to their own first page."""
 _COOKIE = "elp_staff"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 

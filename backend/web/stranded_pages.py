@@ -127,6 +127,8 @@ def _shown(language: str, one: Stranded, zone: str) -> Mapping[str, Any]:
 
 
 def _words(language: str, choice: str, one: Stranded) -> str:
+    if choice == "give" and one.instead is not None:
+        return say(language, "console.stranded.give", name=one.instead.name)
     if choice == "cancel" and not one.reachable:
         return say(language, "console.stranded.cancel_alone")
     return say(language, f"console.stranded.{choice}")

@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from backend.conversations import StoredMessage
+from bot.answers import Actions
 from bot.card import Card, build_card
-from bot.dialogue import Actions
 
 
 class ChoiceView(BaseModel):

@@ -1,6 +1,6 @@
 """What tests of accounts and of signing in share."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from argon2 import PasswordHasher
@@ -12,6 +12,7 @@ from backend import passwords
 from backend.config import Settings
 from backend.models import Membership
 from backend.services import Services
+from tests import staff
 from tests.accounts import Browsers, Mailbox, Member, changed_settings, make_member
 
 
@@ -37,6 +38,13 @@ async def member(services: Services) -> Member:
 @pytest.fixture
 def browser(app: FastAPI) -> Browsers:
     return Browsers(app)
+
+
+@pytest.fixture
+async def open_browser(app: FastAPI) -> AsyncIterator[staff.Browsers]:
+    """Of somebody of the staff, who is made and signed in with it."""
+    async with staff.browsers(app) as opened:
+        yield opened
 
 
 @pytest.fixture

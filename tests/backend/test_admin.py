@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -19,7 +18,6 @@ from backend.services import Services
 from backend.web import admin
 from tests.staff import (
     Browsers,
-    browsers,
     events_about,
     give_role,
     make_account,
@@ -32,12 +30,6 @@ from tests.staff import (
 
 HOSTILE = "<script>alert(1)</script>&\"'"
 ARABIC = "فاطمة الزهراء"
-
-
-@pytest.fixture
-async def browser(app: FastAPI) -> AsyncIterator[Browsers]:
-    async with browsers(app) as opened:
-        yield opened
 
 
 async def count(services: Services, model: type, account_id: UUID) -> int:
@@ -57,16 +49,18 @@ async def test_without_a_session_every_page_leads_to_the_sign_in(client: httpx.A
 
 
 @pytest.mark.parametrize("role", ["operator", "editor", "desk_manager"])
-async def test_who_has_no_role_for_it_sees_none_of_the_pages(browser: Browsers, services: Services, role: str) -> None:
-    here = await browser(role, organisation=await make_organisation(services))
+async def test_who_has_no_role_for_it_sees_none_of_the_pages(
+    open_browser: Browsers, services: Services, role: str
+) -> None:
+    here = await open_browser(role, organisation=await make_organisation(services))
     for path in ("people", "people/new", "organisations", "sessions", "audit", "audit.csv"):
         assert (await here.get(f"/admin/{path}")).status_code == 403, path
 
 
-async def test_an_auditor_reads_everything_and_changes_nothing(browser: Browsers, services: Services) -> None:
+async def test_an_auditor_reads_everything_and_changes_nothing(open_browser: Browsers, services: Services) -> None:
     organisation = await make_organisation(services)
     desk = await make_desk(services, organisation)
-    here = await browser("auditor")
+    here = await open_browser("auditor")
     person = await make_staff(services, "operator", organisation=organisation)
     one = f"/admin/people/{person.account_id}"
     for path in (
@@ -90,16 +84,16 @@ async def test_an_auditor_reads_everything_and_changes_nothing(browser: Browsers
         assert (await here.post(path, **form)).status_code == 403, path
 
 
-async def test_a_form_of_another_site_is_refused(browser: Browsers, services: Services) -> None:
-    here, person = await browser("administrator"), await make_account(services)
+async def test_a_form_of_another_site_is_refused(open_browser: Browsers, services: Services) -> None:
+    here, person = await open_browser("administrator"), await make_account(services)
     headers = {"origin": "http://elsewhere.test", "sec-fetch-site": "cross-site"}
     response = await here.http.post(f"/admin/people/{person}/disable", headers=headers)
     assert response.status_code == 403
     assert await events_about(services, person) == []
 
 
-async def test_people_of_another_organisation_are_not_there(browser: Browsers, services: Services) -> None:
-    here = await browser("administrator", organisation=await make_organisation(services))
+async def test_people_of_another_organisation_are_not_there(open_browser: Browsers, services: Services) -> None:
+    here = await open_browser("administrator", organisation=await make_organisation(services))
     other = await make_organisation(services)
     stranger = await make_staff(services, "operator", organisation=other, name="Stranger elsewhere")
     one = f"/admin/people/{stranger.account_id}"
@@ -117,10 +111,10 @@ async def test_people_of_another_organisation_are_not_there(browser: Browsers, s
 # --- the list ---
 
 
-async def test_the_list_says_who_where_and_how_safe(browser: Browsers, services: Services) -> None:
+async def test_the_list_says_who_where_and_how_safe(open_browser: Browsers, services: Services) -> None:
     organisation = await make_organisation(services, f"Comune {uuid4()}")
     desk = await make_desk(services, organisation, "Front desk")
-    here = await browser("administrator", organisation=organisation, name="Ada Admin")
+    here = await open_browser("administrator", organisation=organisation, name="Ada Admin")
     person = await make_staff(services, "operator", organisation=organisation, desk=desk, name="Bea Operator")
     async with services.sessions.begin() as session:
         await session.execute(
@@ -137,9 +131,9 @@ async def test_the_list_says_who_where_and_how_safe(browser: Browsers, services:
     assert page.index("Ada Admin") < page.index("Bea Operator"), "by name"
 
 
-async def test_the_search_takes_its_words_as_they_are(browser: Browsers, services: Services) -> None:
+async def test_the_search_takes_its_words_as_they_are(open_browser: Browsers, services: Services) -> None:
     organisation = await make_organisation(services)
-    here = await browser("administrator", organisation=organisation)
+    here = await open_browser("administrator", organisation=organisation)
     await make_staff(services, "operator", organisation=organisation, name="Per%cent Sign")
     await make_staff(services, "operator", organisation=organisation, name="Plain Name")
     page = (await here.get("/admin/people", q="%")).text
@@ -150,9 +144,9 @@ async def test_the_search_takes_its_words_as_they_are(browser: Browsers, service
     assert (await here.get("/admin/people", q="\x00")).status_code == 200
 
 
-async def test_more_than_fifty_people_are_on_several_pages(browser: Browsers, services: Services) -> None:
+async def test_more_than_fifty_people_are_on_several_pages(open_browser: Browsers, services: Services) -> None:
     organisation = await make_organisation(services)
-    here = await browser("administrator", organisation=organisation, name="AAA")
+    here = await open_browser("administrator", organisation=organisation, name="AAA")
     for number in range(50):
         await give_role(services, await make_account(services, f"P{number:02}"), "operator", organisation=organisation)
     first, second = await here.get("/admin/people"), await here.get("/admin/people", page="2")
@@ -167,11 +161,11 @@ async def test_more_than_fifty_people_are_on_several_pages(browser: Browsers, se
 
 @pytest.mark.parametrize("name", [HOSTILE, ARABIC, "a" * 200, "\u202eevil", "=1+1"])
 async def test_strange_names_are_shown_as_they_are_and_do_nothing(
-    browser: Browsers, services: Services, name: str
+    open_browser: Browsers, services: Services, name: str
 ) -> None:
     organisation = await make_organisation(services, f"{name} {uuid4()}")
     desk = await make_desk(services, organisation, name)
-    here = await browser("administrator", organisation=organisation, name=name)
+    here = await open_browser("administrator", organisation=organisation, name=name)
     await here.post(f"/admin/organisations/{organisation}/desks", name="Second", entry="")
     paths = ["people", f"people/{here.login.account_id}", "people/new", "organisations", f"desks/{desk}", "sessions"]
     for path in [*paths, "audit"]:
@@ -185,10 +179,10 @@ async def test_strange_names_are_shown_as_they_are_and_do_nothing(
 
 
 async def test_a_new_person_gets_a_role_and_then_a_link_that_is_shown_once(
-    browser: Browsers, services: Services
+    open_browser: Browsers, services: Services
 ) -> None:
     organisation = await make_organisation(services)
-    here = await browser("administrator", organisation=organisation)
+    here = await open_browser("administrator", organisation=organisation)
     email = f"{uuid4().hex}@elp.test"
     form = {
         "name": ARABIC,
@@ -236,11 +230,11 @@ async def test_a_new_person_gets_a_role_and_then_a_link_that_is_shown_once(
     ],
 )
 async def test_what_is_wrong_with_a_new_person_is_said_and_the_rest_stays_typed(
-    browser: Browsers, services: Services, change: dict[str, str], status: int, words: str | None
+    open_browser: Browsers, services: Services, change: dict[str, str], status: int, words: str | None
 ) -> None:
     organisation = await make_organisation(services)
     desk = await make_desk(services, organisation)
-    here = await browser("administrator", organisation=organisation)
+    here = await open_browser("administrator", organisation=organisation)
     email = f"{uuid4().hex}@elp.test"
     form = {"name": "Kept Name", "email": email, "language": "fr", "role": "operator"}
     form |= {"place": f"organisation:{organisation}"} | change
@@ -258,10 +252,10 @@ async def test_what_is_wrong_with_a_new_person_is_said_and_the_rest_stays_typed(
 
 
 async def test_an_address_that_is_taken_is_said_also_when_two_come_at_once(
-    browser: Browsers, services: Services
+    open_browser: Browsers, services: Services
 ) -> None:
     organisation = await make_organisation(services)
-    here = await browser("administrator", organisation=organisation)
+    here = await open_browser("administrator", organisation=organisation)
     email = f"{uuid4().hex}@elp.test"
     form = {"name": "Twice", "language": "it", "role": "operator", "place": f"organisation:{organisation}"}
     answers = await asyncio.gather(
@@ -271,7 +265,7 @@ async def test_an_address_that_is_taken_is_said_also_when_two_come_at_once(
 
 
 async def test_a_link_is_mailed_where_mail_is_set_up_and_shown_when_that_fails(
-    browser: Browsers, app: FastAPI, services: Services, monkeypatch: pytest.MonkeyPatch
+    open_browser: Browsers, app: FastAPI, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[dict[str, str]] = []
 
@@ -285,7 +279,7 @@ async def test_a_link_is_mailed_where_mail_is_set_up_and_shown_when_that_fails(
     )
     monkeypatch.setattr(admin, "send_mail", send_mail)
     monkeypatch.setitem(app.state._state, "services", replace(services, settings=with_mail))
-    here = await browser("administrator")
+    here = await open_browser("administrator")
     person = await make_account(services, "Chiara", language="it")
     first = await here.post(f"/admin/people/{person}/link")
     second = await here.post(f"/admin/people/{person}/link")
@@ -302,11 +296,11 @@ async def test_a_link_is_mailed_where_mail_is_set_up_and_shown_when_that_fails(
 
 
 async def test_disabling_ends_sessions_and_links_and_enabling_lets_in_again(
-    browser: Browsers, services: Services
+    open_browser: Browsers, services: Services
 ) -> None:
     organisation = await make_organisation(services)
-    here = await browser("administrator", organisation=organisation)
-    other = await browser("auditor", organisation=organisation)
+    here = await open_browser("administrator", organisation=organisation)
+    other = await open_browser("auditor", organisation=organisation)
     account_id = other.login.account_id
     one = f"/admin/people/{account_id}"
     await here.post(f"{one}/link")
@@ -325,9 +319,9 @@ async def test_disabling_ends_sessions_and_links_and_enabling_lets_in_again(
     assert actions == ["account.link_made", "account.disabled", "account.enabled"], "the second time nothing happened"
 
 
-async def test_a_lost_second_factor_is_taken_away_whole(browser: Browsers, services: Services) -> None:
+async def test_a_lost_second_factor_is_taken_away_whole(open_browser: Browsers, services: Services) -> None:
     organisation = await make_organisation(services)
-    here = await browser("administrator", organisation=organisation)
+    here = await open_browser("administrator", organisation=organisation)
     person = await make_staff(services, "operator", organisation=organisation)
     async with services.sessions.begin() as session:
         found = await session.get_one(Account, person.account_id)
@@ -347,10 +341,10 @@ async def test_a_lost_second_factor_is_taken_away_whole(browser: Browsers, servi
 
 
 async def test_a_deleted_account_leaves_nothing_but_its_number_in_the_log(
-    browser: Browsers, services: Services
+    open_browser: Browsers, services: Services
 ) -> None:
     organisation = await make_organisation(services)
-    here = await browser("administrator", organisation=organisation)
+    here = await open_browser("administrator", organisation=organisation)
     person = await make_staff(services, "operator", organisation=organisation, name="Gone Forever")
     gone = await here.post(f"/admin/people/{person.account_id}/delete")
     assert gone.headers["location"] == "/admin/people?done=deleted"
@@ -367,10 +361,10 @@ async def test_a_deleted_account_leaves_nothing_but_its_number_in_the_log(
 
 
 @pytest.mark.parametrize("language", ["it", "en", "fr", "ar"])
-async def test_every_page_is_whole_in_every_language(browser: Browsers, services: Services, language: str) -> None:
+async def test_every_page_is_whole_in_every_language(open_browser: Browsers, services: Services, language: str) -> None:
     organisation = await make_organisation(services)
     desk = await make_desk(services, organisation)
-    here = await browser("administrator")
+    here = await open_browser("administrator")
     await give_role(services, here.login.account_id, "desk_manager", organisation=organisation, desk=desk)
     paths = ["people", "people/new", f"people/{here.login.account_id}", "organisations", f"desks/{desk}", "sessions"]
     for path in [*paths, "audit"]:

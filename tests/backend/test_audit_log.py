@@ -3,11 +3,8 @@
 import csv
 import io
 import re
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
-import pytest
-from fastapi import FastAPI
 from sqlalchemy import select
 
 from backend import audit
@@ -16,7 +13,6 @@ from backend.models import StaffSession
 from backend.services import Services
 from tests.staff import (
     Browsers,
-    browsers,
     events_about,
     make_account,
     make_organisation,
@@ -27,16 +23,10 @@ from tests.staff import (
 HOSTILE = "<script>alert(1)</script>&\"'"
 
 
-@pytest.fixture
-async def browser(app: FastAPI) -> AsyncIterator[Browsers]:
-    async with browsers(app) as opened:
-        yield opened
-
-
-async def test_sessions_are_listed_and_ended_by_who_may(browser: Browsers, services: Services) -> None:
+async def test_sessions_are_listed_and_ended_by_who_may(open_browser: Browsers, services: Services) -> None:
     organisation = await make_organisation(services)
-    here = await browser("administrator", organisation=organisation)
-    other = await browser("auditor", organisation=organisation, name="Dora")
+    here = await open_browser("administrator", organisation=organisation)
+    other = await open_browser("auditor", organisation=organisation, name="Dora")
     await sign_in(services, other.login.account_id, browser=HOSTILE)
     stranger = await make_staff(services, "operator", organisation=await make_organisation(services))
     page = (await here.get("/admin/sessions")).text
@@ -65,9 +55,11 @@ async def test_sessions_are_listed_and_ended_by_who_may(browser: Browsers, servi
 # --- the log ---
 
 
-async def test_the_log_speaks_in_words_and_rome_time_and_is_filtered(browser: Browsers, services: Services) -> None:
+async def test_the_log_speaks_in_words_and_rome_time_and_is_filtered(
+    open_browser: Browsers, services: Services
+) -> None:
     organisation = await make_organisation(services)
-    here = await browser("administrator", organisation=organisation, name="Log Reader")
+    here = await open_browser("administrator", organisation=organisation, name="Log Reader")
     person = await make_staff(services, "operator", organisation=organisation, name="Log Subject")
     async with services.sessions.begin() as session:
         account = here.login.account_id
@@ -95,9 +87,9 @@ async def test_the_log_speaks_in_words_and_rome_time_and_is_filtered(browser: Br
         assert "No events." in response.text
 
 
-async def test_older_events_are_on_the_next_page(browser: Browsers, services: Services) -> None:
+async def test_older_events_are_on_the_next_page(open_browser: Browsers, services: Services) -> None:
     organisation = await make_organisation(services)
-    here = await browser("auditor", organisation=organisation)
+    here = await open_browser("auditor", organisation=organisation)
     async with services.sessions.begin() as session:
         for number in range(PAGE + 1):
             await audit.record(
@@ -116,10 +108,10 @@ async def test_older_events_are_on_the_next_page(browser: Browsers, services: Se
 
 
 async def test_the_download_starts_no_formula_and_holds_only_what_may_be_read(
-    browser: Browsers, services: Services
+    open_browser: Browsers, services: Services
 ) -> None:
     organisation = await make_organisation(services)
-    here = await browser("auditor", organisation=organisation)
+    here = await open_browser("auditor", organisation=organisation)
     formula = await make_account(services, "=HYPERLINK(1)")
     async with services.sessions.begin() as session:
         for subject in ("+1", "-1", "@x", "\tx", "plain"):

@@ -85,7 +85,7 @@ def case(number: int) -> Case:
     origin = random.choice((*STARTS[:2], *STARTS[:2], *STARTS))
     start = origin + minutes(random, -90, 90) + random.choice((0, 0, 30)) * timedelta(seconds=1)
     days = {
-        (start + timedelta(days=day)).date(): random.choice([None, *spans(random, 1)])
+        (start + timedelta(days=day)).date(): random.choice([[], spans(random, 1), spans(random, 2)])
         for day in random.sample(range(-1, 4), random.choice((0, 0, 1, 2)))
     }
     zone = ZoneInfo(random.choice((*ZONES, *["Europe/Rome"] * len(ZONES))))
@@ -132,16 +132,15 @@ def open_minutes(hours: Hours, origin: datetime) -> bytes:
 
 def _open_on(hours: Hours, day: date) -> bytearray:
     if day in hours.days:
-        found = [hours.days[day]]
+        found = list(hours.days[day])
     elif hours.country and day in public_holidays(hours.country, day.year):
         found = []
     else:
         found = [(opens, closes) for weekday, opens, closes in hours.week if weekday == day.weekday()]
     minutes = bytearray(24 * 60)
     for span in found:
-        if span is not None:
-            first, last = (at.hour * 60 + at.minute for at in span)
-            minutes[first:last] = b"\1" * (last - first)
+        first, last = (at.hour * 60 + at.minute for at in span)
+        minutes[first:last] = b"\1" * (last - first)
     return minutes
 
 
@@ -200,7 +199,7 @@ class Model:
     def in_time(self, moment: datetime) -> bool:
         rules, zone, now = self.case.rules, self.case.hours.zone, self.case.now
         days = (moment.astimezone(zone).date() - now.astimezone(zone).date()).days
-        return moment >= now + rules.lead_minutes * MINUTE and days <= rules.window_days
+        return now < moment >= now + rules.lead_minutes * MINUTE and days <= rules.window_days
 
     def places_with(self, worker: Worker, minute: int) -> int:
         session, capacity = seconds(self.moment(minute)), self.case.rules.capacity

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
-from backend import booking
+from backend import booking, recheck
 from backend.booking import AppointmentOver, Booked, HoldExpired, SlotTaken
 from backend.db import Sessions, create_engine, create_sessions
 from backend.migrations.run import migrate
@@ -58,35 +58,35 @@ async def race(place: Place) -> list[Any]:
 
 def meet_before_writing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody writes before everybody has looked again and has seen that the time is free."""
-    barrier, recheck, met = asyncio.Barrier(TOGETHER), booking._taken_seats, set[Any]()
+    barrier, look, met = asyncio.Barrier(TOGETHER), recheck.taken_seats, set[Any]()
 
     async def taken_seats(*arguments: Any) -> set[int] | None:
-        seats = await recheck(*arguments)
+        seats = await look(*arguments)
         if (caller := asyncio.current_task()) not in met:
             met.add(caller)
             await barrier.wait()
         return seats
 
-    monkeypatch.setattr(booking, "_taken_seats", taken_seats)
+    monkeypatch.setattr(recheck, "taken_seats", taken_seats)
 
 
 def write_when_all_wait(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Whoever has the lock writes only when all others have seen the time free and wait for the lock. Counts them."""
-    recheck, waiting = booking._taken_seats, list[int]()
+    look, waiting = recheck.taken_seats, list[int]()
     query = text(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     )
 
     async def taken_seats(*arguments: Any) -> set[int] | None:
-        seats = await recheck(*arguments)
+        seats = await look(*arguments)
         while not waiting:
             async with sessions.begin() as session:
                 if (number := (await session.execute(query)).scalar_one()) == TOGETHER - 1:
                     waiting.append(number)
         return seats
 
-    monkeypatch.setattr(booking, "_taken_seats", taken_seats)
+    monkeypatch.setattr(recheck, "taken_seats", taken_seats)
     return waiting
 
 
@@ -101,7 +101,7 @@ async def test_without_locks_and_constraint_two_people_get_the_same_time(
     """The race is real: the tests below would prove nothing without this one."""
     place = await make_place(apart)
     await drop_constraint(apart)
-    monkeypatch.setattr(booking, "lock_resources", no_lock)
+    monkeypatch.setattr(recheck, "lock_resources", no_lock)
     meet_before_writing(monkeypatch)
     answers = await race(place)
     assert all(isinstance(answer, Booked) for answer in answers)
@@ -122,7 +122,7 @@ async def test_the_constraint_alone_prevents_it_and_is_answered_with_other_times
     apart: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = await make_place(apart)
-    monkeypatch.setattr(booking, "lock_resources", no_lock)
+    monkeypatch.setattr(recheck, "lock_resources", no_lock)
     violations = []
     was_quicker = booking._was_quicker
 
@@ -171,7 +171,7 @@ async def test_a_deadlock_reaches_nobody(
             await lock_resources(session, order[1:])
         await lock_resources(session, wanted)
 
-    monkeypatch.setattr(booking, "lock_resources", take_crosswise)
+    monkeypatch.setattr(recheck, "lock_resources", take_crosswise)
     async with asyncio.timeout(30):
         both = await asyncio.gather(place.book(TEN), place.book(rome(2, 11)))
     assert {one.visit.starts for one in both} == {TEN, rome(2, 11)}

@@ -163,7 +163,7 @@ async def test_a_kind_is_made_changed_and_deleted(place: Place) -> None:
         ({"buffer_before": "241"}, "before and after are between 0 and 240"),
         ({"buffer_after": "x"}, "before and after are between 0 and 240"),
         ({"lead_minutes": "43201"}, "between 0 and 43,200"),
-        ({"lead_minutes": "43200", "window_days": "30"}, "could never be booked"),
+        ({"lead_minutes": "43200", "window_days": "30"}, "Nobody could ever book this"),
         ({"window_days": "0"}, "from 1 to 366"),
         ({"window_days": "367"}, "from 1 to 366"),
         ({"capacity": "0"}, "Between 1 and 1,000"),
@@ -388,7 +388,7 @@ async def test_the_question_about_visits_brings_the_whole_form_along(place: Plac
     third = await place.book(1, 11)
     newly = await place.here.post(f"{hours}/days", **sent, **{f"visits-each-{first}": "ask", "visits-others": "cancel"})
     assert newly.status_code == 409
-    assert "More visits have come meanwhile" in newly.text
+    assert "More appointments have come meanwhile" in newly.text
     assert newly.text.count("data-visit=") == 3
     shown = re.search(r'name="visits-shown" value="([^"]*)"', newly.text)
     assert shown
@@ -402,7 +402,7 @@ async def test_the_question_about_visits_brings_the_whole_form_along(place: Plac
     page = await place.page(f"/console/desks/{place.desk}/stranded")
     assert page.count("data-visit=") == 2
     assert "The person was asked to choose another time" in page
-    assert "Visits that are outside the hours now: 2" in await place.page()
+    assert "Appointments that are outside the hours now: 2" in await place.page()
 
 
 async def test_hostile_decisions_decide_nothing(place: Place) -> None:
@@ -424,7 +424,7 @@ async def test_hostile_decisions_decide_nothing(place: Place) -> None:
     later = await place.here.post(f"/console/desks/{place.desk}/stranded", **{f"visits-each-{visit}": "cancel"})
     assert later.status_code == 303
     assert await place.status(visit) == "cancelled"
-    assert "No visit is outside the hours" in await place.page(f"/console/desks/{place.desk}/stranded")
+    assert "No appointment is outside the hours" in await place.page(f"/console/desks/{place.desk}/stranded")
 
 
 # --- who ---

@@ -13,7 +13,7 @@ from limits import parse_many
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend import booking, chat
+from backend import booking, chat, recheck
 from backend.chat import find_unanswered, finish_turn
 from backend.conversations import leave_conversation
 from backend.models import Appointment, Conversation, Message, WaitingPlace
@@ -166,8 +166,8 @@ async def test_a_connection_lost_between_booking_and_reply_is_one_booking(
 ) -> None:
     talk = await open_talk(client)
     choice = slot(place, TEN) if step == "hold" else ids(await held(talk, place), "confirm")[0]
-    name = {"hold": "_taken_seats", "confirm": "_change"}[step]
-    real = getattr(booking, name)
+    module, name = {"hold": (recheck, "taken_seats"), "confirm": (booking, "_change")}[step]
+    real = getattr(module, name)
     cut: list[bool] = []
 
     async def cuts_once(session: AsyncSession, *rest: Any, **more: Any) -> Any:
@@ -177,7 +177,7 @@ async def test_a_connection_lost_between_booking_and_reply_is_one_booking(
             await session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
         return found
 
-    monkeypatch.setattr(booking, name, cuts_once)
+    monkeypatch.setattr(module, name, cuts_once)
     reply = await talk.press(choice)
     assert cut
     assert reply["choices"]

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from backend.calendars import load_hours
 from backend.config import Settings
 from backend.migrations.run import migrate
 from backend.models import AuditEvent, Desk, DeskDay, OpeningPeriod
@@ -239,9 +240,32 @@ async def test_a_day_may_have_hours_of_its_own(place: Place, services: Services)
     assert "Somebody will read you by" in page
 
 
+async def test_a_day_may_be_open_in_the_morning_and_again_in_the_afternoon(place: Place, services: Services) -> None:
+    form = {"first": TOMORROW.isoformat(), "opens": "15:00", "closes": "17:30", "note": "Festa"}
+    again = {"opens_again": "09:00", "closes_again": "12:00"}
+    assert (await place.here.post(f"{place.path}/days", **form, **again)).status_code == 303
+    page = re.sub(r"<[^>]+>", "", await place.page())
+    assert "09:00 – 12:00, 15:00 – 17:30" in page
+    assert page.count("Festa") == 1
+    async with services.sessions.begin() as session:
+        hours = (await load_hours(session, [place.desk]))[place.desk]
+    assert hours.spans(TOMORROW) == [(time(9), time(12)), (time(15), time(17, 30))]
+    evening = {"first": TOMORROW.isoformat(), "opens": "20:00", "closes": "21:00"}
+    assert (await place.here.post(f"{place.path}/days", **evening)).status_code == 303
+    assert "15:00 – 17:30, 20:00 – 21:00" in re.sub(r"<[^>]+>", "", await place.page())
+    for taken in ({"opens": "11:00", "closes": "12:30"}, {}):
+        refused = await place.here.post(f"{place.path}/days", first=TOMORROW.isoformat(), **taken)
+        assert refused.status_code == 409
+    span = {"first": TOMORROW.isoformat(), "last": TOMORROW.isoformat()}
+    await place.here.post(f"{place.path}/days/remove", **span)
+    assert await days(services, place.desk) == []
+
+
 @pytest.mark.parametrize(
     "form, said",
     [
+        ({"first": "{0}", "opens": "9", "closes": "12", "opens_again": "11", "closes_again": "13"}, "overlap"),
+        ({"first": "{0}", "opens": "9", "closes": "12", "opens_again": "13"}, "do not understand one of these times"),
         ({"first": "yesterday"}, "do not understand this date"),
         ({"first": ""}, "do not understand this date"),
         ({"first": "2020-01-01"}, "This day is over"),

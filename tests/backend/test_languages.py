@@ -14,6 +14,7 @@ from backend.languages import DRAFT_CATALOGUE, LanguageError, add, missing, publ
 from bot import phrases
 from bot.dialogue import respond
 from bot.language import named, suggest
+from bot.other_languages import SENTENCES
 from bot.phrases import KNOWN, LOCALES, SPOKEN, best_spoken, language_name
 from bot.turn import DialogueState, Incoming, Turn, Understanding
 from knowledge_base.files import CONTENT, load_content
@@ -170,9 +171,15 @@ def is_about(line: str, *entry_ids: str) -> bool:
 def test_nobody_is_offered_the_hidden_language(library: Library) -> None:
     assert HIDDEN not in library.languages
     assert best_spoken("so,it;q=0.5") == "it"
-    assert suggest(SOMALI, "it") is None
     offered = respond(Turn(Incoming("it", choice="languages"), Understanding(), DialogueState()), library)
     assert f"language:{HIDDEN}" not in {choice.id for choice in offered.choices}
+
+
+def test_whoever_writes_in_the_hidden_language_is_told_in_it_that_it_is_not_there_yet(library: Library) -> None:
+    understood = Understanding(written_in=suggest(SOMALI, "it"))
+    told = respond(Turn(Incoming("it", SOMALI), understood, DialogueState()), library)
+    assert SENTENCES[HIDDEN] in told.text
+    assert f"language:{HIDDEN}" not in {choice.id for choice in told.choices}
 
 
 def test_whoever_asks_for_the_hidden_language_is_told_that_it_is_not_there_yet(library: Library) -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.masking import KINDS, has_luhn_digit, is_fiscal_code, is_iban, mask
+from backend.check_digits import has_luhn_digit, is_fiscal_code, is_iban
+from backend.masking import KINDS, mask
 from bot.phrases import SPOKEN, say
 
 ISOLATES = str.maketrans("", "", "\u2068\u2069")

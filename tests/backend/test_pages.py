@@ -43,6 +43,23 @@ async def test_a_button_is_a_form_too(client: httpx.AsyncClient) -> None:
     assert 'value="entry:' in response.text
 
 
+async def test_our_own_words_have_the_direction_of_their_language_also_behind_a_latin_name(
+    client: httpx.AsyncClient,
+) -> None:
+    await client.post("/messages?language=ur", data={"text": "ASL"}, headers=FORM)
+    page = (await client.get("/?language=ur")).text
+    ours, theirs = page.split('class="message person', 1)
+    assert '<p class="text">' in ours
+    assert '<p class="text" dir="auto">ASL' in theirs
+    assert 'dir="auto"' not in ours.split("<main", 1)[1]
+
+
+async def test_a_receipt_keeps_its_order_from_right_to_left(client: httpx.AsyncClient) -> None:
+    for language, shown in (("ar", "\u206820261122-7603D869\u2069"), ("fr", " 20261122-7603D869")):
+        page = await client.get(f"/privacy?language={language}&erased=20261122-7603D869")
+        assert shown in page.text
+
+
 async def test_the_language_changes_with_the_last_answer_again(client: httpx.AsyncClient) -> None:
     await send(client, text="sportello elp")
     response = await client.post("/language", data={"language": "ar"}, headers=FORM, follow_redirects=True)

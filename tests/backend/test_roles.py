@@ -1,11 +1,9 @@
 """Roles: given and taken away through HTTP, and the last administrator, who stays."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import delete, func, select, text
 
 from backend.models import Account, Membership
@@ -13,7 +11,6 @@ from backend.services import Services
 from tests.staff import (
     Browser,
     Browsers,
-    browsers,
     events_about,
     give_role,
     make_account,
@@ -22,12 +19,6 @@ from tests.staff import (
     make_staff,
     role_id,
 )
-
-
-@pytest.fixture
-async def browser(app: FastAPI) -> AsyncIterator[Browsers]:
-    async with browsers(app) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -46,12 +37,12 @@ async def roles_of(services: Services, account_id: UUID) -> set[tuple[str, int |
 
 
 async def test_a_role_is_given_once_and_taken_away_and_counts_from_the_next_request(
-    browser: Browsers, services: Services
+    open_browser: Browsers, services: Services
 ) -> None:
     organisation = await make_organisation(services)
     desk = await make_desk(services, organisation)
-    here = await browser("administrator", organisation=organisation)
-    other = await browser("operator", organisation=organisation)
+    here = await open_browser("administrator", organisation=organisation)
+    other = await open_browser("operator", organisation=organisation)
     one = f"/admin/people/{other.login.account_id}"
     assert (await other.get("/admin/people")).status_code == 403
     assert (await here.post(f"{one}/roles", role="auditor", place=f"organisation:{organisation}")).status_code == 303
@@ -73,10 +64,10 @@ async def test_a_role_is_given_once_and_taken_away_and_counts_from_the_next_requ
     assert {event[2] for event in events} == {organisation}
 
 
-async def test_nobody_gives_a_role_where_they_do_not_administer(browser: Browsers, services: Services) -> None:
+async def test_nobody_gives_a_role_where_they_do_not_administer(open_browser: Browsers, services: Services) -> None:
     mine, other = await make_organisation(services), await make_organisation(services)
     desk = await make_desk(services, other)
-    here = await browser("administrator", organisation=mine)
+    here = await open_browser("administrator", organisation=mine)
     person = await make_staff(services, "operator", organisation=mine)
     one = f"/admin/people/{person.account_id}/roles"
     assert (await here.post(one, role="operator", place=f"organisation:{other}")).status_code == 404
@@ -89,9 +80,9 @@ async def test_nobody_gives_a_role_where_they_do_not_administer(browser: Browser
     assert f'value="organisation:{other}"' not in page
 
 
-async def test_an_auditor_elsewhere_administers_only_at_home(browser: Browsers, services: Services) -> None:
+async def test_an_auditor_elsewhere_administers_only_at_home(open_browser: Browsers, services: Services) -> None:
     mine, other = await make_organisation(services), await make_organisation(services)
-    here = await browser("administrator", organisation=mine)
+    here = await open_browser("administrator", organisation=mine)
     await give_role(services, here.login.account_id, "auditor", organisation=other)
     person = await make_staff(services, "operator", organisation=other)
     one = f"/admin/people/{person.account_id}"
@@ -103,10 +94,10 @@ async def test_an_auditor_elsewhere_administers_only_at_home(browser: Browsers, 
 
 
 async def test_who_belongs_elsewhere_too_can_be_given_roles_here_but_not_be_taken_over(
-    browser: Browsers, services: Services
+    open_browser: Browsers, services: Services
 ) -> None:
     mine, other = await make_organisation(services), await make_organisation(services, f"Other {uuid4()}")
-    here = await browser("administrator", organisation=mine)
+    here = await open_browser("administrator", organisation=mine)
     person = await make_staff(services, "operator", organisation=mine)
     await give_role(services, person.account_id, "administrator", organisation=other)
     one = f"/admin/people/{person.account_id}"
@@ -120,9 +111,9 @@ async def test_who_belongs_elsewhere_too_can_be_given_roles_here_but_not_be_take
 
 
 async def test_an_administrator_of_the_whole_service_gives_roles_everywhere(
-    browser: Browsers, services: Services
+    open_browser: Browsers, services: Services
 ) -> None:
-    here, person = await browser("administrator"), await make_account(services)
+    here, person = await open_browser("administrator"), await make_account(services)
     one = f"/admin/people/{person}/roles"
     assert (await here.post(one, role="auditor", place="service")).status_code == 303
     operator = await here.post(one, role="operator", place="service")
@@ -136,9 +127,9 @@ async def test_an_administrator_of_the_whole_service_gives_roles_everywhere(
 
 @pytest.mark.usefixtures("nobody_else")
 async def test_the_last_administrator_cannot_be_removed_disabled_or_deleted(
-    browser: Browsers, services: Services
+    open_browser: Browsers, services: Services
 ) -> None:
-    here = await browser("administrator")
+    here = await open_browser("administrator")
     disabled = await make_staff(services, "administrator")
     assert (await here.post(f"/admin/people/{disabled.account_id}/disable")).status_code == 303
     one = f"/admin/people/{here.login.account_id}"
@@ -155,9 +146,9 @@ async def test_the_last_administrator_cannot_be_removed_disabled_or_deleted(
 @pytest.mark.usefixtures("nobody_else")
 @pytest.mark.parametrize("ways", [("remove", "remove"), ("disable", "delete"), ("remove", "disable")])
 async def test_two_administrators_who_remove_each_other_at_once_leave_one(
-    browser: Browsers, services: Services, ways: tuple[str, str]
+    open_browser: Browsers, services: Services, ways: tuple[str, str]
 ) -> None:
-    pair = [await browser("administrator"), await browser("administrator")]
+    pair = [await open_browser("administrator"), await open_browser("administrator")]
 
     async def get_rid_of(asking: Browser, other: Browser, way: str) -> int:
         one = f"/admin/people/{other.login.account_id}"
@@ -175,8 +166,10 @@ async def test_two_administrators_who_remove_each_other_at_once_leave_one(
 
 
 @pytest.mark.usefixtures("nobody_else")
-async def test_who_was_removed_while_waiting_changes_nothing_any_more(browser: Browsers, services: Services) -> None:
-    first, second, third = [await browser("administrator") for _ in range(3)]
+async def test_who_was_removed_while_waiting_changes_nothing_any_more(
+    open_browser: Browsers, services: Services
+) -> None:
+    first, second, third = [await open_browser("administrator") for _ in range(3)]
     target = await make_account(services)
     async with services.sessions.begin() as session:
         await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": 0x454C5052})
@@ -191,9 +184,9 @@ async def test_who_was_removed_while_waiting_changes_nothing_any_more(browser: B
     assert (await first.get("/admin/people")).status_code == (await third.get("/admin/people")).status_code == 200
 
 
-async def test_who_takes_away_the_last_role_is_led_to_the_list(browser: Browsers, services: Services) -> None:
+async def test_who_takes_away_the_last_role_is_led_to_the_list(open_browser: Browsers, services: Services) -> None:
     organisation = await make_organisation(services)
-    here = await browser("administrator", organisation=organisation)
+    here = await open_browser("administrator", organisation=organisation)
     person = await make_staff(services, "operator", organisation=organisation)
     membership = await role_id(services, person.account_id, "operator")
     done = await here.post(f"/admin/people/{person.account_id}/roles/{membership}/remove")

@@ -1,11 +1,9 @@
 """What a desk says often: kept in several languages with the same fields, filled in, by those who answer there."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
@@ -14,15 +12,9 @@ from backend import saved_replies
 from backend.models import AuditEvent, SavedReply
 from backend.saved_replies import fields_of, fill
 from backend.services import Services
-from tests.staff import Browser, Browsers, browsers, make_desk, make_organisation
+from tests.staff import Browser, Browsers, make_desk, make_organisation
 
 HOSTILE = "<script>alert(1)</script>&\"'"
-
-
-@pytest.fixture
-async def browser(app: FastAPI) -> AsyncIterator[Browsers]:
-    async with browsers(app) as opened:
-        yield opened
 
 
 class Place:
@@ -32,10 +24,10 @@ class Place:
 
 
 @pytest.fixture
-async def place(services: Services, browser: Browsers) -> Place:
+async def place(services: Services, open_browser: Browsers) -> Place:
     organisation = await make_organisation(services)
     desk = await make_desk(services, organisation)
-    return Place(desk, organisation, await browser("operator", organisation=organisation, desk=desk))
+    return Place(desk, organisation, await open_browser("operator", organisation=organisation, desk=desk))
 
 
 async def replies(services: Services, desk: int) -> list[tuple[str, dict[str, str]]]:
@@ -187,28 +179,30 @@ async def test_strange_fields_of_a_form_are_passed_over(place: Place, services: 
 # --- who ---
 
 
-async def test_only_those_at_the_desk_know_of_its_replies(place: Place, services: Services, browser: Browsers) -> None:
+async def test_only_those_at_the_desk_know_of_its_replies(
+    place: Place, services: Services, open_browser: Browsers
+) -> None:
     await place.here.post(place.path, name=f"Ours {uuid4()}", text_it="Ciao")
     one = f"{place.path}/{await newest(services, place.desk)}"
     sister = await make_desk(services, place.organisation)
     others = [
-        await browser("operator", organisation=place.organisation, desk=sister),
-        await browser("desk_manager", organisation=await make_organisation(services)),
-        await browser("administrator", organisation=place.organisation),
-        await browser("auditor"),
-        await browser("editor", organisation=place.organisation),
+        await open_browser("operator", organisation=place.organisation, desk=sister),
+        await open_browser("desk_manager", organisation=await make_organisation(services)),
+        await open_browser("administrator", organisation=place.organisation),
+        await open_browser("auditor"),
+        await open_browser("editor", organisation=place.organisation),
     ]
     for other in others:
         for path in (place.path, one):
             assert (await other.get(path)).status_code == 404
             assert (await other.post(path, name="X", text_it="X")).status_code == 404
         assert (await other.post(f"{one}/delete")).status_code == 404
-    manager = await browser("desk_manager", organisation=place.organisation)
+    manager = await open_browser("desk_manager", organisation=place.organisation)
     assert (await manager.post(one, name="By the manager", text_it="Ciao")).status_code == 303
 
 
 async def test_a_reply_of_another_desk_is_not_reached_through_ones_own(
-    place: Place, services: Services, browser: Browsers
+    place: Place, services: Services, open_browser: Browsers
 ) -> None:
     sister = await make_desk(services, place.organisation)
     async with services.sessions.begin() as session:

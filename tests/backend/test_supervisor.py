@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,9 +28,13 @@ from backend.children import Service
 from backend.config import Settings
 from backend.install import run_logged
 from backend.progress import StartError
-from backend.supervisor import Step, Understanding, run
+from backend.supervisor import Step, Understanding, run, with_telegram_demo
 
 plan = json.loads(sys.argv[1])
+settings, more = Settings(), []
+if plan.get("telegram"):
+    settings, stand_in = with_telegram_demo(settings)
+    more = [stand_in]
 def child(name, code): return Service(name, (sys.executable, "-c", code))
 def install(data_dir, *, report, stopping):
     if plan.get("install") == "fails": raise StartError("The front-end libraries could not be downloaded.")
@@ -42,9 +47,9 @@ def understanding(): return Understanding(install, model, lambda _: plan.get("tr
     sys.executable, "-c", plan["nlu_code"], str(port)))
 try:
     sys.exit(run(
-        Settings(),
+        settings,
         steps=[Step(name, eval(code)) for name, code in plan.get("steps", [])],
-        services=[child(name, code) for name, code in plan["services"]],
+        services=[*(child(name, code) for name, code in plan["services"]), *more],
         frontend=install if "install" in plan else None,
         understanding=understanding() if "model" in plan else None,
         announce=lambda settings: [f"nlu at {settings.nlu_url}"],
@@ -71,6 +76,16 @@ signal.signal(signal.SIGTERM, end)
 pathlib.Path(os.environ["NOTES"], "worker").write_text(str(os.getpid()))
 pathlib.Path(os.environ["NOTES"], "database").write_text(os.environ["ELP_DATABASE_URL"])
 while True: time.sleep(60)
+"""
+# Asks Telegram who it is until somebody answers.
+BOT = """
+import os, pathlib, time, urllib.request
+url = os.environ["ELP_TELEGRAM_API_URL"] + "/bot" + os.environ["ELP_TELEGRAM_TOKEN"] + "/getMe"
+while True:
+    try: answer = urllib.request.urlopen(url).read().decode()
+    except OSError: time.sleep(0.05); continue
+    pathlib.Path(os.environ["NOTES"], "worker").write_text(answer)
+    time.sleep(60)
 """
 STUBBORN = """
 import os, pathlib, signal, time
@@ -247,6 +262,19 @@ def test_after_a_kill_the_children_are_gone_and_the_next_start_takes_the_databas
     complete.send(signal.SIGINT)
     assert complete.wait() == 0
     assert postgres.find_postmaster(complete.data_dir / "postgres") is None
+
+
+def test_a_telegram_for_trying_out_answers_the_worker_and_shows_a_page(supervisor: Supervisor) -> None:
+    supervisor.start(services=[("web", WEB), ("worker", BOT)], telegram=True)
+    supervisor.wait_for("answers at")
+    assert json.loads(supervisor.note_of("worker"))["result"]["is_bot"] is True
+    page = urllib.request.urlopen(f"http://127.0.0.1:{supervisor.port + 1}").read().decode()
+    assert "<title>Telegram" in page
+    supervisor.send(signal.SIGTERM)
+
+    assert supervisor.wait() == 0
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://127.0.0.1:{supervisor.port + 1}")
 
 
 def test_a_child_that_dies_is_started_again_with_a_line_about_it(supervisor: Supervisor) -> None:

@@ -412,6 +412,23 @@ async def test_names_of_all_kinds_are_names(talk: Talk, name: str) -> None:
     assert rows(await talk.write(name, guess))["name"] == (name,)
 
 
+@pytest.mark.parametrize("name", ["Nino", "Nina", "Noor", "Noè", "Faith", "Hawa"])
+async def test_a_name_that_sounds_like_yes_or_no_is_a_name(talk: Talk, name: str) -> None:
+    await talk.press("book")
+    await talk.tap("day")
+    await talk.tap("time")
+    reply = await talk.write(name, Guess(Intent.YES if name in ("Faith", "Hawa") else Intent.NO, 0.99))
+    assert rows(reply)["name"] == (name,)
+
+
+async def test_yes_and_no_are_no_names(talk: Talk) -> None:
+    await talk.press("book")
+    await talk.tap("day")
+    await talk.tap("time")
+    for word, intent in (("no", Intent.NO), ("sì", Intent.YES), ("aiuto", Intent.HELP)):
+        assert (await talk.write(word, Guess(intent, 0.99))).visit is None
+
+
 async def test_the_question_whether_to_go_on_stops_after_a_while(talk: Talk) -> None:
     await talk.press("book")
     for _ in range(3):

@@ -55,6 +55,39 @@ def test_an_unsure_find_offers_up_to_three_and_none_of_these(talk) -> None:
     assert ids(reply) == ["entry:isee", "entry:adi", "entry:assegno-unico", "none"]
 
 
+@pytest.mark.parametrize(
+    "words, entry", [("the second one", "adi"), ("2", "adi"), ("first", "isee"), ("last", "assegno-unico")]
+)
+def test_a_choice_can_be_named_instead_of_pressed(talk, words: str, entry: str) -> None:
+    assert talk(UNKNOWN, state=talk(UNSURE).state, text=words).entry == entry
+
+
+def test_none_of_these_in_words_keeps_the_question_that_was_asked(talk) -> None:
+    reply = talk(UNKNOWN, state=talk(UNSURE).state.change(question_id=5), text="none of these")
+    assert (reply.intent, reply.unanswered) == ("none", 5)
+
+
+def test_not_that_shows_what_came_near(talk) -> None:
+    near = SearchResult(Band.SURE, (Hit("isee", 0.9), Hit("adi", 0.05)), "en")
+    reply = talk(UNKNOWN, state=talk(near).state, text="no, not that")
+    assert ids(reply) == ["entry:adi", "none"]
+    again = talk(UNKNOWN, state=reply.state, text="none of these")
+    assert (again.intent, again.unanswered) == ("none", 7)
+
+
+@pytest.mark.parametrize("text", ["😢", "https://example.org/", "+39 0125 000000"])
+def test_what_has_no_words_is_asked_again_and_not_kept(talk, text: str) -> None:
+    reply = talk(UNKNOWN, text=text)
+    assert reply.unanswered is None
+    assert "topic:documenti" in ids(reply)
+
+
+def test_a_language_we_do_not_speak_is_told_so_in_it(talk) -> None:
+    reply = talk(UNKNOWN, written_in="de")
+    assert "Auf Deutsch" in reply.text
+    assert "languages" in ids(reply)
+
+
 def test_an_unknown_question_is_admitted_and_kept(talk) -> None:
     reply = talk(UNKNOWN)
     assert reply.intent == "none"

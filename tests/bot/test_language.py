@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.language import detect, looks_arabizi, named, suggest
+from bot.language import another, detect, in_latin_letters, named, suggest
+from bot.other_languages import SENTENCES
 from bot.phrases import KNOWN
 
 
@@ -43,9 +44,44 @@ def test_the_language_one_is_in_is_never_suggested() -> None:
     assert suggest("je cherche une maison pour ma famille", "it") == "fr"
 
 
-@pytest.mark.parametrize("text", ["the price is 3 euro", "abito in via Roma 7", "codice fiscale 16", "covid19 test"])
+@pytest.mark.parametrize(
+    "text",
+    ["the price is 3 euro", "abito in via Roma 7", "codice fiscale 16", "covid19 test", "esame a2 b1", "art32 orari"],
+)
 def test_numbers_in_a_sentence_are_not_arabic_in_latin_letters(text: str) -> None:
-    assert not looks_arabizi(text)
+    assert in_latin_letters(text) is None
+
+
+@pytest.mark.parametrize(
+    "text, language",
+    [
+        ("mujhe ghar chahiye ivrea mein", "ur"),
+        ("madrak baraye eghamat chie", "fa"),
+        ("ami kivabe doctor pabo", "bn"),
+        ("gde mozhno poluchit pomosh", "ru"),
+        ("yak zapysaty dytynu do shkoly, shcho treba", "uk"),
+        ("voglio rinnovare il permesso", None),
+        ("i need a house for my family", None),
+    ],
+)
+def test_languages_typed_in_latin_letters_are_recognised(text: str, language: str | None) -> None:
+    assert in_latin_letters(text) == language
+
+
+@pytest.mark.parametrize(
+    "text, language",
+    [
+        ("ich brauche eine Wohnung in Ivrea", "de"),
+        ("gdzie mogę znaleźć pracę w Ivrei", "pl"),
+        ("मुझे घर चाहिए", "hi"),
+        ("ਮੈਨੂੰ ਘਰ ਚਾਹੀਦਾ ਹੈ", "pa"),
+        ("vorrei sapere dove si fa la carta d'identità", None),
+        ("bghit nchouf tbib f ivrea", None),
+    ],
+)
+def test_a_language_we_do_not_speak_is_known_by_name(text: str, language: str | None) -> None:
+    assert another(text) == language
+    assert language is None or language in SENTENCES
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,20 @@
 """Sentences: complete in every language; numbers as its people write them; which language a browser asks for."""
 
 import ast
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 import pytest
 
+import backend
+import bot
 from backend.catalogue_checks import catalogue_problems
-from bot import phrases
+from bot.card import clock
 from bot.phrases import SPOKEN, best_spoken, digits, join, language_name, number, say
 from bot.visit_card import when
 
 FORMATTERS = {"format_date", "format_datetime", "format_time", "format_skeleton", "format_timedelta", "format_decimal"}
+FORMATTERS |= {"format_percent", "format_unit"}
 TUESDAY = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
 
 
@@ -68,8 +71,13 @@ def test_an_appointment_is_told_in_the_figures_of_the_language_and_in_the_calend
         assert digits(language, "2026") in when(language, TUESDAY, "Europe/Rome")
 
 
+def test_an_hour_with_latin_letters_keeps_its_order_from_right_to_left() -> None:
+    assert clock(time(9, 30), "ur") == "\u20689:30 AM\u2069"
+    assert all("\u2068" not in clock(time(9, 30), language) for language in SPOKEN if language != "ur")
+
+
 def test_whatever_writes_a_date_or_a_number_writes_its_figures() -> None:
-    for path in sorted(Path(phrases.__file__).parent.glob("*.py")):
+    for path in (path for package in (bot, backend) for path in sorted(Path(package.__path__[0]).rglob("*.py"))):
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(function, ast.FunctionDef):
                 called = {node.func.id for node in ast.walk(function) if _is_call(node)}  # type: ignore[attr-defined]

@@ -5,16 +5,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from backend.config import Settings
-from backend.encryption import new_key
-from backend.local_nlu import free_port, local_nlu, wait_until_answers
-from backend.postgres import temporary
+from backend.local_nlu import free_port, local_nlu
+from backend.postgres import EmbeddedServer
+from tests.browser.stack import Stack
+from tests.conftest import SECRET_KEYS
 
 FLAGS = (
     "--no-sandbox",
@@ -29,35 +28,26 @@ FLAGS = (
 expect.set_options(timeout=15_000)
 
 
-@dataclass(frozen=True)
-class Stack:
-    url: str
-    screenshots: Path
-
-
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """One whole service for all browser tests. `elp test` has installed and trained what it needs."""
-    settings = Settings()
+def stack(postgres: EmbeddedServer) -> Iterator[Stack]:
+    """One whole service with example hours, for all browser tests of this process. `elp test` has installed and trained
+    what it needs. Whoever changes a desk makes one (`new_office`)."""
+    settings, port = Settings(), free_port()
     shots = settings.data_dir / "screenshots"
     shots.mkdir(parents=True, exist_ok=True)
-    with temporary() as server, local_nlu(settings) as nlu_url:
-        port = free_port()
-        ours = {"ELP_DATABASE_URL": server.url, "ELP_NLU_URL": nlu_url, "ELP_NLU_TIMEOUT_MS": "3000"}
+    with local_nlu(settings) as nlu_url:
+        ours = {"ELP_DATABASE_URL": postgres.url, "ELP_NLU_URL": nlu_url, "ELP_NLU_TIMEOUT_MS": "3000"}
         ours |= {"ELP_PORT": str(port), "ELP_DATA_DIR": str(settings.data_dir), "ELP_HOST": "127.0.0.1"}
-        ours |= {"ELP_SECRET_KEYS": new_key(), "ELP_RATE_LIMITS": "off"}
-        for command in ("migrate", "seed"):
-            subprocess.run([sys.executable, "-m", "backend.cli", command], env=os.environ | ours, check=True)
-        log = (shots / "web.log").open("wb")
-        web = subprocess.Popen([sys.executable, "-m", "backend.main"], env=os.environ | ours, stdout=log, stderr=log)
+        ours |= {"ELP_SECRET_KEYS": SECRET_KEYS.get_secret_value(), "ELP_RATE_LIMITS": "off"}
+        ours |= {"ELP_PUBLIC_URL": f"http://localhost:{port}"}
+        seed = [sys.executable, "-m", "backend.cli", "seed", "--demo"]
+        subprocess.run(seed, env=os.environ | ours, check=True)
+        made = Stack(port, postgres.url, ours, shots)
         try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until_answers(f"{url}/readyz", web)
-            yield Stack(url, shots)
+            made.start()
+            yield made
         finally:
-            web.terminate()
-            web.wait(15)
-            log.close()
+            made.stop()
 
 
 @pytest.fixture(scope="session")

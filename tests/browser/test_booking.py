@@ -1,63 +1,26 @@
 """An appointment booked, moved and cancelled in the chat: in Arabic on a phone, in Italian without JavaScript."""
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
 import icalendar
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from backend.config import Settings
-from backend.local_nlu import free_port, wait_until_answers
-from backend.postgres import temporary
 from bot.phrases import say
+from tests.browser.stack import Stack
 from tests.browser.test_first_answer import watch, widest
-from tests.conftest import SECRET_KEYS
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., BrowserContext]
 PHONE, LAPTOP = {"width": 375, "height": 740}, {"width": 1280, "height": 900}
 
 
-@dataclass(frozen=True)
-class Demo:
-    """A service with the example hours of `elp seed --demo`."""
-
-    url: str
-    shots: Path
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Demo]:
-    settings, port = Settings(), free_port()
-    shots = settings.data_dir / "screenshots"
-    shots.mkdir(parents=True, exist_ok=True)
-    with temporary() as server, (shots / "web-booking.log").open("wb") as log:
-        ours = {"ELP_DATABASE_URL": server.url, "ELP_PORT": str(port), "ELP_HOST": "127.0.0.1"}
-        ours |= {"ELP_DATA_DIR": str(settings.data_dir), "ELP_SECRET_KEYS": SECRET_KEYS.get_secret_value()}
-        ours |= {"ELP_RATE_LIMITS": "off"}
-        for command in (["migrate"], ["seed", "--demo"]):
-            subprocess.run([sys.executable, "-m", "backend.cli", *command], env=os.environ | ours, check=True)
-        web = subprocess.Popen([sys.executable, "-m", "backend.main"], env=os.environ | ours, stdout=log, stderr=log)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until_answers(f"{url}/readyz", web)
-            yield Demo(url, shots)
-        finally:
-            web.terminate()
-            web.wait(15)
-
-
 class Booking:
     """One person's page; every step is looked at."""
 
-    def __init__(self, page: Page, demo: Demo, name: str) -> None:
-        self.page, self.demo, self.name = page, demo, name
+    def __init__(self, page: Page, stack: Stack, name: str) -> None:
+        self.page, self.stack, self.name = page, stack, name
 
     @property
     def last(self) -> Locator:
@@ -80,16 +43,16 @@ class Booking:
         width = self.page.viewport_size["width"]  # type: ignore[index]
         assert widest(self.page) <= width
         self.last.scroll_into_view_if_needed()
-        shot = self.demo.shots / f"booking-{self.name}-{what}-{width}.png"
+        shot = self.stack.screenshots / f"booking-{self.name}-{what}-{width}.png"
         self.page.screenshot(path=shot, full_page=what == "card")
 
     def row(self, key: str) -> Locator:
         return self.last.locator(f".visit .{key} dd")
 
 
-def begin(page: Page, demo: Demo, name: str) -> Booking:
-    page.goto(demo.url)
-    booking = Booking(page, demo, name)
+def begin(page: Page, stack: Stack, name: str) -> Booking:
+    page.goto(stack.url)
+    booking = Booking(page, stack, name)
     page.locator('button[value="book"]').first.click()
     expect(page.locator("li.message.bot").last).to_contain_text(say(name.partition("-")[0], "book.about"))
     booking.look("about")
@@ -97,11 +60,11 @@ def begin(page: Page, demo: Demo, name: str) -> Booking:
 
 
 @pytest.mark.parametrize("size", [PHONE, LAPTOP])
-def test_booked_moved_and_cancelled_in_arabic(visit: Visit, demo: Demo, size: dict[str, int]) -> None:
+def test_booked_moved_and_cancelled_in_arabic(visit: Visit, stack: Stack, size: dict[str, int]) -> None:
     context = visit(locale="ar", viewport=size)
     page = context.new_page()
-    bad = watch(page, demo.url)
-    talk = begin(page, demo, "ar")
+    bad = watch(page, stack.url)
+    talk = begin(page, stack, "ar")
     talk.press("about:")
     talk.look("language")
     talk.press("lang:")
@@ -155,10 +118,10 @@ def test_booked_moved_and_cancelled_in_arabic(visit: Visit, demo: Demo, size: di
 
 @pytest.mark.parametrize("size", [PHONE, LAPTOP])
 def test_booked_moved_and_cancelled_in_italian_without_javascript(
-    visit: Visit, demo: Demo, size: dict[str, int]
+    visit: Visit, stack: Stack, size: dict[str, int]
 ) -> None:
     page = visit(locale="it", viewport=size, java_script_enabled=False).new_page()
-    talk = begin(page, demo, "it-plain")
+    talk = begin(page, stack, "it-plain")
     talk.press("about:")
     talk.look("days")
     talk.write("martedì mattina")
@@ -171,7 +134,7 @@ def test_booked_moved_and_cancelled_in_italian_without_javascript(
     talk.press("confirm:")
     code = talk.row("code").inner_text()
     talk.look("card")
-    page.goto(demo.url)
+    page.goto(stack.url)
     talk.press("visit:move:")
     talk.press("day:", number=1)
     talk.press("time:", number=2)
@@ -185,10 +148,10 @@ def test_booked_moved_and_cancelled_in_italian_without_javascript(
     talk.look("again")
 
 
-def test_two_tabs_of_one_person(visit: Visit, demo: Demo) -> None:
+def test_two_tabs_of_one_person(visit: Visit, stack: Stack) -> None:
     """The second tab takes another time; the first says kindly that its own is over and shows what is free."""
     context = visit(locale="en")
-    first = begin(context.new_page(), demo, "en")
+    first = begin(context.new_page(), stack, "en")
     first.press("about:")
     first.press("lang:", number=1)
     first.press("day:")
@@ -197,8 +160,8 @@ def test_two_tabs_of_one_person(visit: Visit, demo: Demo) -> None:
     expect(first.last.locator('button[value^="confirm:"]')).to_have_count(1)
     old = first.last.locator('button[value^="confirm:"]').get_attribute("value")
     second = context.new_page()
-    second.goto(demo.url)
-    other = Booking(second, demo, "en")
+    second.goto(stack.url)
+    other = Booking(second, stack, "en")
     other.press("days:")
     other.press("day:", number=1)
     other.press("time:")

@@ -1,13 +1,8 @@
 """A desk's manager sets up appointments and changes hours under visits, in a browser without JavaScript."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -15,17 +10,13 @@ from sqlalchemy import select, update
 
 from backend import booking
 from backend.booking import Wish
-from backend.config import Settings
 from backend.conversations import open_conversation
 from backend.db import Sessions
-from backend.local_nlu import free_port
-from backend.models import Account, AppointmentKind, Desk, Membership
-from backend.postgres import temporary
-from backend.staff_sessions import open_session
+from backend.desk_examples import seed_demo_hours
+from backend.models import AppointmentKind, Desk
 from tests.appointments import ROME
+from tests.browser.stack import Office, Stack, new_office
 from tests.browser.test_first_answer import widest
-from tests.browser.test_handover import Office
-from tests.conftest import SECRET_KEYS
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., BrowserContext]
@@ -54,40 +45,21 @@ class Manager:
 
 
 @pytest.fixture(scope="module")
-def office() -> Iterator[Office]:
-    """A new machine, with its examples."""
-    settings, port = Settings(), free_port()
-    shots: Path = settings.data_dir / "screenshots"
-    shots.mkdir(parents=True, exist_ok=True)
-    with temporary() as server:
-        ours = {"ELP_DATABASE_URL": server.url, "ELP_PORT": str(port), "ELP_HOST": "127.0.0.1"}
-        ours |= {"ELP_DATA_DIR": str(settings.data_dir), "ELP_SECRET_KEYS": SECRET_KEYS.get_secret_value()}
-        ours |= {"ELP_RATE_LIMITS": "off"}
-        for command in (["migrate"], ["seed", "--demo"]):
-            subprocess.run([sys.executable, "-m", "backend.cli", *command], env=os.environ | ours, check=True)
-        made = Office(f"http://127.0.0.1:{port}", server.url, ours, shots)
-        made.start()
-        try:
-            yield made
-        finally:
-            made.stop()
+def office(stack: Stack) -> Iterator[Office]:
+    """With its examples, as on a new machine."""
+    with new_office(stack, "Sportello nuovo") as made:
+        made.run(_examples)
+        yield made
+
+
+async def _examples(sessions: Sessions) -> None:
+    async with sessions.begin() as session:
+        await seed_demo_hours(session)
 
 
 def manager(office: Office, context: BrowserContext, width: int, language: str = "it") -> Manager:
-    async def work(sessions: Sessions) -> tuple[str, int]:
-        async with sessions.begin() as session:
-            desk = (await session.execute(select(Desk))).scalar_one()
-            account = Account(id=uuid4(), email=f"{uuid4().hex}@elp.test", name="Anna", language=language)
-            session.add(account)
-            await session.flush()
-            place = {"organisation_id": desk.organisation_id, "desk_id": desk.id}
-            session.add(Membership(account_id=account.id, role="desk_manager", **place))
-            return await open_session(session, account.id, browser="Chromium", complete=True), desk.id
-
-    token, desk = office.run(work)
-    cookie = {"name": "elp_staff", "value": token, "url": office.url, "httpOnly": True, "sameSite": "Lax"}
-    context.add_cookies([cookie])  # type: ignore[list-item]
-    return Manager(office, context.new_page(), width, f"/console/desks/{desk}")
+    office.sign_in(context, "Anna", role="desk_manager", language=language)
+    return Manager(office, context.new_page(), width, f"/console/desks/{office.desk}")
 
 
 def next_tuesday() -> datetime:
@@ -101,8 +73,10 @@ def book_two(office: Office) -> None:
 
     async def work(sessions: Sessions) -> None:
         async with sessions.begin() as session:
-            await session.execute(update(Desk).values(holidays="", most_visits=50))
-            kind = (await session.execute(select(AppointmentKind).order_by(AppointmentKind.id))).scalars().first()
+            here = update(Desk).where(Desk.id == office.desk)
+            await session.execute(here.values(holidays="", most_visits=50))
+            kinds = select(AppointmentKind).where(AppointmentKind.desk_id == office.desk)
+            kind = (await session.execute(kinds.order_by(AppointmentKind.id))).scalars().first()
             assert kind is not None
         who = (await open_conversation(sessions, channel="web", language="ar")).id
         now, start = datetime.now(UTC), next_tuesday()

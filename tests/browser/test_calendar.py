@@ -1,8 +1,5 @@
 """The desk's calendar on a laptop, a tablet and a telephone: looked at, and used, also without JavaScript."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -14,23 +11,11 @@ from sqlalchemy import select, update
 
 from backend import booking
 from backend.booking import Wish
-from backend.config import Settings
 from backend.db import Sessions
-from backend.local_nlu import free_port
-from backend.models import (
-    Appointment,
-    AppointmentKind,
-    Desk,
-    Membership,
-    OpeningPeriod,
-    Resource,
-    ResourceBlock,
-)
-from backend.postgres import temporary
+from backend.models import Appointment, AppointmentKind, Desk, OpeningPeriod, Resource, ResourceBlock
 from bot.phrases import say
+from tests.browser.stack import Office, Stack, new_office
 from tests.browser.test_first_answer import widest
-from tests.browser.test_handover import Office
-from tests.conftest import SECRET_KEYS
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., BrowserContext]
@@ -43,23 +28,10 @@ def it(key: str, **values: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def office() -> Iterator[Office]:
-    settings, port = Settings(), free_port()
-    shots = settings.data_dir / "screenshots"
-    shots.mkdir(parents=True, exist_ok=True)
-    with temporary() as server:
-        ours = {"ELP_DATABASE_URL": server.url, "ELP_PORT": str(port), "ELP_HOST": "127.0.0.1"}
-        ours |= {"ELP_DATA_DIR": str(settings.data_dir), "ELP_SECRET_KEYS": SECRET_KEYS.get_secret_value()}
-        ours |= {"ELP_RATE_LIMITS": "off"}
-        for command in ("migrate", "seed"):
-            subprocess.run([sys.executable, "-m", "backend.cli", command], env=os.environ | ours, check=True)
-        made = Office(f"http://127.0.0.1:{port}", server.url, ours, shots)
-        made.run(_furnish)
-        try:
-            made.start()
-            yield made
-        finally:
-            made.stop()
+def office(stack: Stack) -> Iterator[Office]:
+    with new_office(stack, "Sportello con calendario") as made:
+        made.run(lambda sessions: _furnish(sessions, made.desk))
+        yield made
 
 
 def today() -> date:
@@ -70,10 +42,10 @@ def at(hour: int, minute: int = 0, *, days: int = 0) -> datetime:
     return datetime.combine(today() + timedelta(days=days), time(hour, minute), ROME)
 
 
-async def _furnish(sessions: Sessions) -> None:
+async def _furnish(sessions: Sessions, desk_id: int) -> None:
     """A desk with two people, an interpreter and a workshop, and a day on which something happens."""
     async with sessions.begin() as session:
-        desk = (await session.execute(select(Desk))).scalar_one()
+        desk = await session.get_one(Desk, desk_id)
         desk.holidays = ""
         for weekday in range(7):
             for opens, closes in ((time(9), time(13)), (time(14), time(18))):
@@ -137,7 +109,7 @@ def sized(visit: Visit, width: int, **wishes: Any) -> BrowserContext:
 def test_every_view_fits(visit: Visit, office: Office, width: int) -> None:
     page = opened(sized(visit, width), office)
     here = page.url
-    views = {"day": "", "week": "?view=week", "month": "?view=month", "new": "/new?kind=1&speaks=ar&interpreter=yes"}
+    views = {"day": "", "week": "?view=week", "month": "?view=month", "new": "/new?speaks=ar&interpreter=yes"}
     views |= {"walk-in": "/walk-in", "blocks": "/blocks", "print": "/print?names=yes"}
     for name, path in views.items():
         page.goto(here + path)
@@ -155,7 +127,7 @@ def test_every_view_fits(visit: Visit, office: Office, width: int) -> None:
 def test_somebody_is_booked_for_moved_and_cancelled_without_scripts(visit: Visit, office: Office, width: int) -> None:
     page = opened(sized(visit, width, java_script_enabled=False), office)
     page.get_by_role("link", name=it("new")).click()
-    page.locator("#kind").select_option("2")
+    page.locator("#kind").select_option(label=f"Aiuto con i documenti ({it('minutes', minutes=30)})")
     page.locator("#speaks").select_option("fr")
     page.get_by_role("button", name=it("show_times")).click()
     page.locator(".calendar-days a").nth(2).click()
@@ -187,7 +159,7 @@ def test_somebody_is_booked_for_moved_and_cancelled_without_scripts(visit: Visit
 
 def test_somebody_without_an_appointment_is_here_and_done(visit: Visit, office: Office) -> None:
     page = opened(sized(visit, 820), office, "/walk-in")
-    page.locator("#kind").select_option("2")
+    page.locator("#kind").select_option(label=f"Aiuto con i documenti ({it('minutes', minutes=30)})")
     page.locator("#name").fill("Senza Nome")
     page.get_by_role("button", name=it("walk_in_button")).click()
     row = page.locator("tr", has_text="Senza Nome")
@@ -213,15 +185,11 @@ def test_paper_shows_the_day_and_nothing_around_it(visit: Visit, office: Office)
     page.screenshot(path=office.shots / "calendar-paper.png", full_page=True)
 
 
-async def _manages(sessions: Sessions) -> None:
-    async with sessions.begin() as session:
-        await session.execute(update(Membership).where(Membership.role == "operator").values(role="desk_manager"))
-
-
 def test_the_manager_makes_an_address_that_is_shown_once(visit: Visit, office: Office) -> None:
-    page = opened(sized(visit, 820), office)
-    office.run(_manages)
-    page.goto(f"{page.url.split('?')[0]}/feed")
+    context = sized(visit, 820)
+    office.sign_in(context, "Anna Rossi", role="desk_manager")
+    page = context.new_page()
+    page.goto(f"{office.url}/console/calendar/{office.desk}/feed")
     page.get_by_role("button", name=it("feed_make")).click()
     address = page.locator(".staff-link").inner_text()
     page.screenshot(path=office.shots / "calendar-feed-820.png", full_page=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import Stack
+from tests.browser.stack import Stack
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., BrowserContext]

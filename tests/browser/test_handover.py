@@ -1,122 +1,38 @@
 """Two people and two operators at the same time, in Arabic and Italian, and what goes wrong between them."""
 
-import asyncio
-import os
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
-from sqlalchemy import select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import text, update
 
 from backend import queue_watch
-from backend.config import Settings
-from backend.db import Sessions, create_engine, create_sessions
-from backend.local_nlu import free_port, wait_until_answers
-from backend.models import Account, Desk, Membership, OpeningPeriod, Presence
-from backend.postgres import temporary
-from backend.staff_sessions import open_session
+from backend.db import Sessions
+from backend.models import Desk, OpeningPeriod, Presence
 from bot.phrases import say
+from tests.browser.stack import Office, Stack, new_office
 from tests.browser.test_first_answer import widest
-from tests.conftest import SECRET_KEYS
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., BrowserContext]
 LAPTOP, TABLET = {"width": 1280, "height": 900}, {"width": 820, "height": 1100}
 
 
-@dataclass
-class Office:
-    """A service of its own with one desk; its web process can be killed and started again."""
-
-    url: str
-    database_url: str
-    environment: dict[str, str]
-    shots: Path
-    web: subprocess.Popen[bytes] = field(init=False)
-
-    def start(self) -> None:
-        with (self.shots / "web-handover.log").open("ab") as log:
-            self.web = subprocess.Popen(
-                [sys.executable, "-m", "backend.main"], env=os.environ | self.environment, stdout=log, stderr=log
-            )
-        wait_until_answers(f"{self.url}/readyz", self.web)
-
-    def stop(self, *, hard: bool = False) -> None:
-        (self.web.kill if hard else self.web.terminate)()
-        self.web.wait(15)
-
-    def run(self, work: Callable[[Sessions], Awaitable[Any]]) -> Any:
-        """With the database, in a thread of its own: Playwright keeps an event loop in this one."""
-
-        async def connected() -> Any:
-            engine = create_engine(self.database_url, pool_size=1)
-            try:
-                return await work(create_sessions(engine))
-            finally:
-                await engine.dispose()
-
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, connected()).result()
-
-    def operator(self, context: BrowserContext, name: str, *, language: str = "it") -> Page:
-        """Somebody of the desk, signed in in this browser, at the queue."""
-
-        async def work(sessions: Sessions) -> str:
-            async with sessions.begin() as session:
-                desk = (await session.execute(select(Desk))).scalar_one()
-                account = Account(id=uuid4(), email=f"{uuid4().hex}@elp.test", name=name, language=language)
-                session.add(account)
-                await session.flush()
-                place = {"organisation_id": desk.organisation_id, "desk_id": desk.id}
-                session.add(Membership(account_id=account.id, role="operator", **place))
-                return await open_session(session, account.id, browser="Chromium", complete=True)
-
-        cookie = {"name": "elp_staff", "value": self.run(work), "url": self.url, "httpOnly": True, "sameSite": "Lax"}
-        context.add_cookies([cookie])  # type: ignore[list-item]
-        page = context.new_page()
-        page.goto(f"{self.url}/console")
-        return page
-
-
 @pytest.fixture(scope="module")
-def office() -> Iterator[Office]:
-    settings, port = Settings(), free_port()
-    shots = settings.data_dir / "screenshots"
-    shots.mkdir(parents=True, exist_ok=True)
-    with temporary() as server:
-        ours = {"ELP_DATABASE_URL": server.url, "ELP_PORT": str(port), "ELP_HOST": "127.0.0.1"}
-        ours |= {"ELP_DATA_DIR": str(settings.data_dir), "ELP_SECRET_KEYS": SECRET_KEYS.get_secret_value()}
-        ours |= {"ELP_RATE_LIMITS": "off"}
-        for command in ("migrate", "seed"):
-            subprocess.run([sys.executable, "-m", "backend.cli", command], env=os.environ | ours, check=True)
-        made = Office(f"http://127.0.0.1:{port}", server.url, ours, shots)
-        made.run(_always_open)
-        made.start()
-        try:
-            yield made
-        finally:
-            made.stop()
+def office(stack: Stack) -> Iterator[Office]:
+    """Always open."""
+    with new_office(stack, "Sportello sempre aperto") as made:
+        made.run(lambda sessions: _always_open(sessions, made.desk))
+        yield made
 
 
-async def _always_open(sessions: Sessions) -> None:
+async def _always_open(sessions: Sessions, desk_id: int) -> None:
     async with sessions.begin() as session:
-        desk = (await session.execute(select(Desk))).scalar_one()
+        desk = await session.get_one(Desk, desk_id)
         desk.holidays = ""
-        await _open_all_week(session, desk.id)
-
-
-async def _open_all_week(session: AsyncSession, desk_id: int) -> None:
-    for weekday in range(7):
-        session.add(OpeningPeriod(desk_id=desk_id, weekday=weekday, opens=time(0), closes=time(23, 59)))
+        for weekday in range(7):
+            session.add(OpeningPeriod(desk_id=desk_id, weekday=weekday, opens=time(0), closes=time(23, 59)))
 
 
 def asks_for_a_person(context: BrowserContext, office: Office, words: str) -> Page:
@@ -231,12 +147,12 @@ def test_the_server_is_killed_while_both_write_and_nothing_is_lost_or_twice(visi
     take(operator, "prima del guasto")
     reply(operator, "risposta prima del guasto")
     write(person, "parola prima del guasto")
-    office.stop(hard=True)
+    office.stack.stop(hard=True)
     person.locator("#text").fill("parola durante il guasto")
     person.locator("button.send").click()
     expect(person.locator("#problem")).not_to_be_empty()
     expect(person.locator("#text")).to_have_value("parola durante il guasto")
-    office.start()
+    office.stack.start()
     person.locator("button.send").click()
     expect(person.locator("li.message.person", has_text="parola durante il guasto")).to_have_count(1)
     operator.wait_for_timeout(3000)  # the stream comes back by itself

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from backend.chat import LONGEST_MESSAGE, clean_text
-from tests.browser.conftest import Stack
+from tests.browser.stack import Stack
 from tests.naughty import naughty_strings
 
 pytestmark = pytest.mark.browser

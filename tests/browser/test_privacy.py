@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from backend.config import Settings
-from tests.browser.conftest import Stack
+from tests.browser.stack import Stack
 from tests.browser.test_first_answer import answered, ask, widest
 
 pytestmark = pytest.mark.browser

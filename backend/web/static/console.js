@@ -74,6 +74,7 @@
     const compose = byId("compose");
     if (!compose) return;
     compose.hidden = state.firstElementChild.dataset.mine !== "yes";
+    byId("send-file").hidden = compose.hidden;
     if (taking && !compose.hidden) {
       taking = false;
       byId("words").focus();

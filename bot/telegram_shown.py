@@ -1,0 +1,139 @@
+"""What Telegram is shown of a message: the same that the chat page shows (`backend.web.views.MessageView` is one)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+
+class ShownChoice(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+
+
+class ShownLine(Protocol):
+    """Of an emergency."""
+
+    @property
+    def number(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+
+
+class ShownRow(Protocol):
+    """As `bot.card.Row`."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def values(self) -> Sequence[str]: ...
+    @property
+    def links(self) -> Sequence[str]: ...
+    @property
+    def known(self) -> bool: ...
+    @property
+    def numbered(self) -> bool: ...
+    @property
+    def italian(self) -> bool: ...
+
+
+class ShownCard(Protocol):
+    """As `bot.card.Card`."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def lead(self) -> str: ...
+    @property
+    def rows(self) -> Sequence[ShownRow]: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
+    @property
+    def sources(self) -> Sequence[str]: ...
+    @property
+    def checked(self) -> str: ...
+    @property
+    def open_now(self) -> bool | None: ...
+
+
+class ShownVisit(Protocol):
+    """As `bot.visit_card.VisitCard`."""
+
+    @property
+    def id(self) -> Any: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def rows(self) -> Sequence[ShownRow]: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
+    @property
+    def calendar(self) -> bool: ...
+    @property
+    def cancelled(self) -> bool: ...
+
+
+class ShownFile(Protocol):
+    @property
+    def id(self) -> Any: ...
+    @property
+    def kind(self) -> Literal["image", "pdf", "voice"]: ...
+    @property
+    def media_type(self) -> str: ...
+
+
+class Shown(Protocol):
+    @property
+    def id(self) -> int: ...
+    @property
+    def author(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def original(self) -> str | None: ...
+    @property
+    def machine(self) -> bool: ...
+    @property
+    def desk(self) -> str | None: ...
+    @property
+    def intent(self) -> str | None: ...
+    @property
+    def variant(self) -> str | None: ...
+    @property
+    def choices(self) -> Sequence[ShownChoice]: ...
+    @property
+    def entries(self) -> Sequence[ShownCard]: ...
+    @property
+    def emergency(self) -> Sequence[ShownLine]: ...
+    @property
+    def attachments(self) -> Sequence[ShownFile]: ...
+    @property
+    def appointment(self) -> ShownVisit | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileToSend:
+    """Where the bytes of a file come from, which are only read when it is sent."""
+
+    source: Literal["calendar", "attachment", "export"]
+    id: str
+    """Of the visit or the attachment; empty for what is known of the person."""
+    name: str
+    """Says nothing: it stands in the notification of a phone that others see."""
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the Bot API, but for the chat it goes to; `files` by the name of their field."""
+
+    method: str
+    fields: dict[str, Any]
+    files: dict[str, FileToSend] = field(default_factory=dict)
