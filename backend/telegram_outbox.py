@@ -1,6 +1,7 @@
 """What is to be sent to a Telegram chat, and how far it has gone. Messages are the outbox (decision 4); a chat
 remembers the last one that went, and of the next one how many of its calls were made."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -71,12 +72,17 @@ _SENT = text(
 )
 
 
+def _numbers(rows: Iterable[Any]) -> dict[UUID, int]:
+    """One chat that is no number, though nobody writes such, must not keep the messages of all others."""
+    return {row[0]: int(row[1]) for row in rows if row[1].removeprefix("-").isdecimal()}
+
+
 async def list_waiting_chats(sessions: Sessions) -> dict[UUID, int]:
     """Conversations with something to send → their chat. Raises Unavailable."""
 
     async def work() -> dict[UUID, int]:
         async with sessions.begin() as session:
-            return {row[0]: int(row[1]) for row in await session.execute(_WAITING)}
+            return _numbers(await session.execute(_WAITING))
 
     return await retried(work)
 
@@ -88,7 +94,7 @@ async def find_chats(sessions: Sessions, conversations: list[UUID]) -> dict[UUID
     async def work() -> dict[UUID, int]:
         async with sessions.begin() as session:
             own = query.where(TelegramChat.conversation_id.in_(conversations))
-            return {row[0]: int(row[1]) for row in await session.execute(own)}
+            return _numbers(await session.execute(own))
 
     return await retried(work)
 

@@ -150,7 +150,7 @@ async def _preview_page(
     values: dict[str, Any] = {
         "stage": "preview",
         "people": people,
-        "counted": Counter(one.language for one in people),
+        "people_of": Counter(one.language for one in people),
         "chosen": sent.chosen,
         "previews": previews,
         "sent": sent,
