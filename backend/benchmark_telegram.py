@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 from pydantic import SecretStr
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text
 
 from backend.config import Settings
 from backend.db import Sessions, create_engine, create_sessions
@@ -334,10 +334,21 @@ async def _drain(stage: Stage, queue: int, messages: int, kills: int) -> dict[st
     return {
         "messages": messages,
         "kills": kills,
+        "unsent": await _unsent(stage),
         **_verdict(arrived, messages),
         **_pace(arrived),
         "refused_429": sum(call.status == 429 for call in standin.calls) - refused,
     }
+
+
+async def _unsent(stage: Stage) -> int:
+    """What still stands in the database as not sent: late, and not lost."""
+    telegram = select(Conversation.id).where(Conversation.channel == "telegram")
+    query = select(func.count()).where(
+        Message.conversation_id.in_(telegram), Message.author != "person", Message.delivered_at.is_(None)
+    )
+    async with stage.sessions.begin() as session:
+        return int((await session.execute(query)).scalar_one())
 
 
 async def _shown(standin: StandIn, wanted: int) -> None:

@@ -67,7 +67,7 @@ class _Turn(Answers):
 
     def written(self) -> Reply:
         understanding = self.turn.understanding
-        first = self._emergency() or self._answer_to_question() or self._booking_words() or self._pointed()
+        first = self._emergency() or self._pointed() or self._answer_to_question() or self._booking_words()
         reply = first or self._act() or self._facet() or self._found()
         if understanding.written_in and not (reply.emergency or reply.hands_over or reply.books):
             return self._suggest_language(reply, understanding.written_in)
@@ -113,7 +113,7 @@ class _Turn(Answers):
     def _pointed(self) -> Reply | None:
         """«The second one», «none of these», «not that»."""
         state, offered = self.state, self.state.offered
-        if not offered and state.last_entry is None:
+        if state.pending or (not offered and state.last_entry is None):
             return None
         meant = keywords.pointed_at(self.turn.incoming.text, self.language, choices=len(offered))
         if isinstance(meant, int):

@@ -71,6 +71,8 @@ def test_not_that_shows_what_came_near(talk) -> None:
     near = SearchResult(Band.SURE, (Hit("isee", 0.9), Hit("adi", 0.05)), "en")
     reply = talk(UNKNOWN, state=talk(near).state, text="no, not that")
     assert ids(reply) == ["entry:adi", "none"]
+    taken_for_no = talk(UNKNOWN, state=talk(near).state, text="not that", guess=Guess(Intent.NO, 0.99))
+    assert ids(taken_for_no) == ["entry:adi", "none"]
     again = talk(UNKNOWN, state=reply.state, text="none of these")
     assert (again.intent, again.unanswered) == ("none", 7)
 
