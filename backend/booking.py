@@ -22,6 +22,7 @@ from backend.db import Sessions, retried
 from backend.diary import ALTERNATIVES, Choice, Diary, HoursUnknown, Kind, load_diary
 from backend.errors import AppError, Conflict, NotFound
 from backend.models import Appointment, Conversation, WaitingPlace
+from backend.models.appointments import TO_COME
 from backend.recheck import OfferRanOut, lock_and_recheck
 from backend.taking import count_visits, new_code, reminders_of, times_of
 from backend.tokens import new_token, secret_hash
@@ -35,7 +36,6 @@ LONGEST_NAME = 60
 _TRIES = 12
 _DAY, _WEEK = timedelta(days=1), timedelta(days=8)
 """Around a time that is taken, for other ones."""
-_CHANGEABLE = ("pending", "confirmed")
 
 
 class SlotTaken(Conflict):
@@ -172,7 +172,7 @@ async def move(
         async with sessions.begin() as session:
             await _lock_person(session, appointment_id)
             found = await lock_visit(session, appointment_id, by)
-            if found.status not in _CHANGEABLE or found.starts <= now:
+            if found.status not in TO_COME or found.starts <= now:
                 raise AppointmentOver
             if found.desk_id is None or found.kind_id is None:
                 raise NotFound
@@ -212,7 +212,7 @@ async def cancel(sessions: Sessions, appointment_id: UUID, by: By, now: datetime
             found = await lock_visit(session, appointment_id, by)
             if found.status == "cancelled":
                 return found
-            if found.status not in ("held", *_CHANGEABLE) or found.starts <= now:
+            if found.status not in ("held", *TO_COME) or found.starts <= now:
                 raise AppointmentOver
             values = {"status": "cancelled", "sequence": Appointment.sequence + 1}
             gone = await _change(session, appointment_id, **values)

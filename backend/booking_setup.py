@@ -22,6 +22,7 @@ from backend.calendars import load_hours
 from backend.desk_week import record_desk
 from backend.errors import AppError, Conflict, InvalidRequest, NotFound
 from backend.models import Appointment, AppointmentKind, Desk, EntryRow, Resource, WaitingPlace
+from backend.models.appointments import TO_COME
 
 MOST_KINDS = 50
 MOST_RESOURCES = 100
@@ -96,7 +97,7 @@ async def read_setup(session: AsyncSession, staff: Staff, desk_id: int, now: dat
         "resources": not serving,
     }
     visits = exists().where(Appointment.desk_id == desk_id, Appointment.demo, Appointment.starts > now)
-    expected = visits.where(Appointment.status.in_(("pending", "confirmed")))
+    expected = visits.where(Appointment.status.in_(TO_COME))
     examples = desk.demo_hours or any(one.demo for one in kinds) or any(one.demo for one in resources)
     return Setup(
         desk_id=desk_id,

@@ -29,7 +29,7 @@ from backend.errors import EmptyMessage, NotFound, TooLong
 from backend.learnt import keep_what_was_learnt
 from backend.people import tell
 from bot import booking_flow, handover_flow, wishes
-from bot.answers import Actions
+from bot.actions import Actions
 from bot.booking_steps import needs_a_wish
 from bot.dialogue import respond, respond_held
 from bot.turn import DialogueState, Incoming, Keeping, Reply, Turn, Understanding

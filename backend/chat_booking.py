@@ -23,13 +23,13 @@ from backend.db import Sessions
 from backend.diary import HoursUnknown, load_diary, name_of
 from backend.errors import AppError, NotFound, Unavailable
 from backend.models import Appointment, AppointmentKind, Conversation, Desk, Resource, WaitingPlace
+from backend.models.appointments import TO_COME
 from backend.visit_facts import FindEntry, load_facts
 from backend.visits import COLUMNS, Visit, lock_visit, visit_of
 from backend.waiting_list import WaitingFor
 from bot.bookings import LARGEST_ID, Draft, Kept, Offer, Refused, Times
 
 T = TypeVar("T")
-_BOOKED = ("pending", "confirmed")
 _KIND = (
     AppointmentKind.id,
     AppointmentKind.names,
@@ -114,7 +114,7 @@ async def find_label(engine: AsyncEngine, conversation_id: UUID, key: bytes | No
 
 async def last_visit_ends(session: AsyncSession, conversation_id: UUID, now: datetime) -> datetime | None:
     """Of those that are booked and to come; also of one that is offered or held."""
-    own = (Appointment.conversation_id == conversation_id, Appointment.status.in_(("held", *_BOOKED)))
+    own = (Appointment.conversation_id == conversation_id, Appointment.status.in_(("held", *TO_COME)))
     return (await session.execute(select(func.max(Appointment.ends)).where(*own, Appointment.ends > now))).scalar_one()
 
 
@@ -202,7 +202,7 @@ class ChatVisits:
         if draft.moves is None:
             return draft
         visit = await self._visit(draft.moves)
-        if visit.status not in _BOOKED or visit.starts <= self.now:
+        if visit.status not in TO_COME or visit.starts <= self.now:
             raise AppointmentOver
         if visit.kind_id is None:
             raise NotFound
@@ -221,7 +221,7 @@ class ChatVisits:
     async def _kept(self, visit: Visit) -> Kept:
         facts = await load_facts(self.connection, visit, self.language, self.find_entry)
         held = visit.status == "held" and visit.hold_expires is not None and visit.hold_expires > self.now
-        live = held or (visit.status in _BOOKED and visit.ends > self.now)
+        live = held or (visit.status in TO_COME and visit.ends > self.now)
         return Kept(facts, visit.kind_id, visit.entry_id, live, visit.hold_expires if held else None)
 
     async def find(self, visit: UUID) -> Kept:
@@ -230,7 +230,7 @@ class ChatVisits:
     async def own(self) -> tuple[Kept, ...]:
         coming = (
             Appointment.conversation_id == self.conversation_id,
-            Appointment.status.in_(_BOOKED),
+            Appointment.status.in_(TO_COME),
             Appointment.ends > self.now,
         )
         query = select(*COLUMNS).where(*coming).order_by(Appointment.starts, Appointment.id)
@@ -294,7 +294,7 @@ class ChatVisits:
             found = await lock_visit(session, visit_id, self.conversation_id)
             if of_hold and (found.status != "held" or found.hold_expires is None or found.hold_expires <= self.now):
                 raise HoldExpired if found.hold_expires else AppointmentOver
-            if not of_hold and (found.status not in _BOOKED or found.ends <= self.now):
+            if not of_hold and (found.status not in TO_COME or found.ends <= self.now):
                 raise AppointmentOver
             change = update(Appointment).where(Appointment.id == visit_id).values(**noted).returning(*COLUMNS)
             return visit_of((await session.execute(change)).one())

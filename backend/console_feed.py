@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.models import Account, Message
 from backend.operators import ReadMessage, as_read
-from bot.answers import Actions
+from bot.actions import Actions
 
 PAGE = 100
 

@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, Uuid, bindparam, delete, exists, func, insert, sel
 
 from backend.db import Writer
 from backend.models import Appointment, Conversation, Feedback, Handover, Message, Note, Receipt
-from backend.models.appointments import OCCUPYING
+from backend.models.appointments import OCCUPYING, TO_COME
 from backend.offers import forget_places
 from backend.visits import COLUMNS, visit_of
 
@@ -59,7 +59,7 @@ _FORGET_VISITS = text(
 # Whoever has a visit to come is expected, and reminded: their conversation lasts until it is over.
 EXPECTED = exists().where(
     Appointment.conversation_id == Conversation.id,
-    Appointment.status.in_(("pending", "confirmed", "arrived")),
+    Appointment.status.in_((*TO_COME, "arrived")),
     Appointment.ends > func.now(),
 )
 

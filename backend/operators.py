@@ -15,7 +15,7 @@ from backend.attachments import get_attachment
 from backend.errors import NotFound
 from backend.masking import mask
 from backend.models import Account, Attachment, Conversation, Desk, Handover, Message, Note
-from bot.answers import Actions
+from bot.actions import Actions
 from bot.buttons import label_of
 from bot.phrases import SOURCE
 

@@ -14,7 +14,7 @@ from backend.erasure import HELD
 from backend.masking import mask
 from backend.models import Account, Conversation, Desk, Handover, Message
 from backend.operators import entry_title, is_pressed, words_of
-from bot.answers import Actions
+from bot.actions import Actions
 from bot.phrases import SOURCE
 
 PAGE = 50

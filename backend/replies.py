@@ -17,7 +17,7 @@ from backend.db import TYPING, notify
 from backend.errors import AppError, EmptyMessage, NotFound, TooLong
 from backend.handover import check_holder
 from backend.models import Conversation, Desk, Gap, Handover, Message, Note
-from bot.answers import Actions
+from bot.actions import Actions
 from bot.phrases import SOURCE
 from bot.translation import Translator
 

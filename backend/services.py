@@ -83,7 +83,7 @@ class Shelf:
                 await asyncio.sleep(1)
                 self._stale.set()
 
-    # What a dialogue may do (`bot.answers.Actions`).
+    # What a dialogue may do (`bot.actions.Actions`).
 
     def find_entry(self, entry_id: str) -> Entry | None:
         return self.library.find_entry(entry_id)

@@ -23,7 +23,6 @@ from backend.errors import NotFound
 from backend.keys import check_keys, rotate, unlock
 from backend.migrations.run import migrate
 from backend.progress import Progress, Report, StartError
-from backend.telegram_service import describe
 from backend.users import NewUser, invite_administrator
 from bot.phrases import SPOKEN
 from knowledge_base.files import ContentError, load_content
@@ -59,6 +58,8 @@ def announcement(settings: Settings) -> Iterable[str]:
     """What `elp run` says when it is ready."""
     yield from invite_administrator(settings)
     if settings.telegram_token is not None:
+        from backend.telegram_service import describe  # brings search and Telegram along, for this one sentence
+
         yield asyncio.run(describe(settings))
     try:
         desks = asyncio.run(_in_session(settings, desk_examples.desks_with_demo_hours))

@@ -24,6 +24,7 @@ from backend.desk_visits import record
 from backend.diary import covers, weekly
 from backend.errors import Conflict
 from backend.models import Appointment, AppointmentKind, Desk, Resource, WaitingPlace
+from backend.models.appointments import TO_COME
 from backend.offers import dismiss, offer_freed
 from backend.openings import free_for_waiting, offer_new
 from backend.taking import lock_plan
@@ -195,7 +196,7 @@ async def _find_coming(session: AsyncSession, desk_id: int, now: datetime) -> di
     query = query.outerjoin(server, server.id == Appointment.resource_id)
     query = query.outerjoin(helper, helper.id == Appointment.interpreter_id)
     held = and_(Appointment.status == "held", Appointment.hold_expires > now)
-    expected = or_(Appointment.status.in_(("pending", "confirmed")), held)
+    expected = or_(Appointment.status.in_(TO_COME), held)
     query = query.where(Appointment.desk_id == desk_id, Appointment.starts > now, expected)
     found = {}
     for row in await session.execute(query.order_by(Appointment.starts, Appointment.id)):

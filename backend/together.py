@@ -19,7 +19,7 @@ from backend.errors import AppError, Forbidden, NotFound, Unauthorized, Unavaila
 from backend.handover import StateChanged, Taken
 from backend.masking import mask
 from backend.models import Conversation, Desk, Handover, Message
-from bot.answers import Actions
+from bot.actions import Actions
 from bot.phrases import SOURCE
 from knowledge_base.search import Index
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from bot import phrases, shared_flow
+from bot.actions import Actions
 from bot.buttons import TOPICS, answer_buttons, button, entry_buttons, topic_buttons
 from bot.other_languages import SENTENCES
 from bot.phrases import KNOWN, SPOKEN, say
@@ -13,18 +13,6 @@ from knowledge_base.entry import Entry
 
 _TOPIC_PAGE = 6
 MISSES_BEFORE_PERSON = 2
-
-
-class Actions(Protocol):
-    """What a dialogue may do outside itself; the backend does it for real, tests with a dictionary."""
-
-    def find_entry(self, entry_id: str) -> Entry | None: ...
-
-    def entries_about(self, category: str) -> tuple[Entry, ...]: ...
-
-    def desks(self) -> tuple[Entry, ...]:
-        """Entries of the places where people are received: whom to ask when the bot cannot help."""
-        ...
 
 
 class Answers:
@@ -152,10 +140,10 @@ class Answers:
         state = reply.state.change(
             suggested=(*self.state.suggested, written_in), pending=reply.state.pending or pending
         )
-        return with_changes(reply, text=f"{reply.text}\n\n{note}" if reply.text else note, choices=choices, state=state)
+        return replace(reply, text=f"{reply.text}\n\n{note}" if reply.text else note, choices=choices, state=state)
 
     def _languages(self) -> Reply:
-        return with_changes(shared_flow.languages(self.language), state=self.state.change(pending=None))
+        return replace(shared_flow.languages(self.language), state=self.state.change(pending=None))
 
     def _change_language(self, code: str) -> Reply:
         """In the new language at once, with the last answer again: that is why people change it."""
@@ -163,13 +151,13 @@ class Answers:
             if code not in KNOWN:
                 return self._over()
             text = say(self.language, "language.not_spoken", language=phrases.language_name(code, self.language))
-            return with_changes(self._languages(), text=text, intent=f"change_language:{code}")
+            return replace(self._languages(), text=text, intent=f"change_language:{code}")
         self.language = code
         text = say(code, "language.changed")
         entry = self.actions.find_entry(self.state.last_entry) if self.state.last_entry else None
         if entry and entry.shown:
             reply = self._answer(entry)
-            return with_changes(reply, text=f"{text}\n\n{reply.text}", intent=f"change_language:{code}")
+            return replace(reply, text=f"{text}\n\n{reply.text}", intent=f"change_language:{code}")
         state = self.state.change(pending=None)
         return self._reply(text, intent=f"change_language:{code}", choices=self._topic_choices(), state=state)
 
@@ -224,7 +212,3 @@ class Answers:
     def _reply(self, text: str, *, intent: str, state: DialogueState | None = None, **more: object) -> Reply:
         kept = self.state.change(pending=None) if state is None else state
         return Reply(language=self.language, text=text, intent=intent, state=kept, **more)  # type: ignore[arg-type]
-
-
-def with_changes(reply: Reply, **changes: object) -> Reply:
-    return replace(reply, **changes)  # type: ignore[arg-type]

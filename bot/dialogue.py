@@ -1,9 +1,11 @@
 """What the bot says. No database, no network, no channel: a turn in, a reply out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from bot import booking_steps, handover_flow, keywords, privacy_flow, shared_flow
-from bot.answers import MISSES_BEFORE_PERSON, Actions, Answers, with_changes
+from bot.actions import Actions
+from bot.answers import MISSES_BEFORE_PERSON, Answers
 from bot.bookings import BUTTONS
 from bot.buttons import button, topic_buttons
 from bot.language import named
@@ -163,7 +165,7 @@ class _Turn(Answers):
 
     def _found(self) -> Reply:
         if keywords.is_wordless(self.turn.incoming.text):
-            return self._reply(say(self.language, "wordless"), intent="none", choices=self._topic_choices())
+            return shared_flow.wordless(self.turn)
         found = self.turn.understanding.found
         if found is None or found.band is Band.UNKNOWN or not found.hits:
             return self._unknown()
@@ -228,7 +230,7 @@ class _Turn(Answers):
             reply = self._reply(say(self.language, "useful.yes"), intent="thanks", choices=(self._choice("topics"),))
         else:
             reply = self._not_useful(entry_id)
-        return with_changes(reply, useful=(entry_id, word == "yes"))
+        return replace(reply, useful=(entry_id, word == "yes"))
 
     def _not_useful(self, entry_id: str) -> Reply:
         """After two answers that did not help a person is asked for with one word."""
@@ -271,7 +273,7 @@ class _Turn(Answers):
         reply = self._reply(say(self.language, "human.nobody"), intent="human", choices=choices)
         last = self.actions.find_entry(self.state.last_entry) if self.state.last_entry else None
         state = self.state.change(pending=None, misses=0)
-        return with_changes(reply, hands_over=handover_flow.wish(self.state, last), state=state)
+        return replace(reply, hands_over=handover_flow.wish(self.state, last), state=state)
 
     def _attachment(self) -> Reply:
         choices = (self._choice("human"), self._choice("topics"))

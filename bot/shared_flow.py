@@ -3,14 +3,13 @@ links that lead to the bot."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
+from bot.actions import Actions
 from bot.buttons import TOPICS, button, entry_buttons, topic_buttons
 from bot.nearby import distance, nearest
 from bot.phrases import SPOKEN, say
 from bot.privacy import short_notice
 from bot.turn import Choice, Keeping, Reply, Turn
-from knowledge_base.entry import Entry
 
 FILES = ("image", "pdf", "voice", "other")
 CHOICES = frozenset(("start", "location", "contact", "other", "file", "link"))
@@ -19,15 +18,7 @@ UNHEARD = ("location", "contact")
 """What does not reach a person at the desk either; whoever sent it has to know."""
 
 
-class Entries(Protocol):
-    def find_entry(self, entry_id: str) -> Entry | None: ...
-
-    def entries_about(self, category: str) -> tuple[Entry, ...]: ...
-
-    def desks(self) -> tuple[Entry, ...]: ...
-
-
-def answer(choice: str, turn: Turn, entries: Entries) -> Reply | None:
+def answer(choice: str, turn: Turn, entries: Actions) -> Reply | None:
     """To one of `CHOICES`; None for a link that leads to something we have, and what that is the dialogue says."""
     name, _, rest = choice.partition(":")
     if name == "link":
@@ -36,7 +27,7 @@ def answer(choice: str, turn: Turn, entries: Entries) -> Reply | None:
         return _near(turn, entries)
     if name == "file":
         return _file(turn, rest if rest in FILES else "other")
-    simple: dict[str, Callable[[Turn], Reply]] = {"start": _start, "contact": _contact, "other": _wordless}
+    simple: dict[str, Callable[[Turn], Reply]] = {"start": _start, "contact": _contact, "other": wordless}
     return simple[name](turn)
 
 
@@ -47,7 +38,7 @@ def answer_held(choice: str, turn: Turn) -> Reply | None:
     return Reply(turn.incoming.language, say(turn.incoming.language, f"telegram.{choice}_held"), "human", turn.state)
 
 
-def linked(payload: str, entries: Entries) -> str | None:
+def linked(payload: str, entries: Actions) -> str | None:
     """What a link leads to, as the id of a button: `entry:<id>`, `desk:<id>`; whether that desk is ours is not known
     here. None for what there is not."""
     name, _, rest = payload.partition("-")
@@ -95,7 +86,7 @@ def _link_over(turn: Turn) -> Reply:
     return _reply(turn, say(language, "telegram.link_over"), *topic_buttons(language), intent="none")
 
 
-def _near(turn: Turn, entries: Entries) -> Reply:
+def _near(turn: Turn, entries: Actions) -> Reply:
     language, point = turn.incoming.language, turn.incoming.location
     others = (button(language, "topics"), button(language, "human"))
     if point is None:
@@ -118,7 +109,8 @@ def _contact(turn: Turn) -> Reply:
     return _reply(turn, say(language, "telegram.contact"), button(language, "human"), button(language, "topics"))
 
 
-def _wordless(turn: Turn) -> Reply:
+def wordless(turn: Turn) -> Reply:
+    """To signs, stickers, numbers: asks for words or a topic."""
     language = turn.incoming.language
     return _reply(turn, say(language, "wordless"), *topic_buttons(language), intent="none")
 

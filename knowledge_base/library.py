@@ -37,7 +37,7 @@ class Library:
             languages=frozenset(document.language for document in documents),
         )
 
-    # What a dialogue asks (`bot.answers.Actions`).
+    # What a dialogue asks (`bot.actions.Actions`).
 
     def find_entry(self, entry_id: str) -> Entry | None:
         return self.entries.get(entry_id)

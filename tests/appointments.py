@@ -91,3 +91,9 @@ async def make_place(sessions: Sessions, *, staff: int = 1, hours: bool = True, 
         workers = [Resource(desk_id=desk.id, kind="staff", name=f"Staff {number}") for number in range(staff)]
         session.add_all([kind, *workers])
     return Place(sessions, organisation.id, desk.id, kind.id, [one.id for one in workers])
+
+
+class Clock:
+    """The one clock, held still."""
+
+    now = NOW

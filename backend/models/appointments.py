@@ -25,7 +25,9 @@ from backend.models.conversation import one_of, sealed
 
 RESOURCE_KINDS = ("staff", "room", "interpreter")
 APPOINTMENT_STATES = ("held", "pending", "confirmed", "arrived", "no_show", "done", "cancelled")
-OCCUPYING = ("held", "pending", "confirmed", "arrived")
+TO_COME = ("pending", "confirmed")
+"""Booked, and not begun."""
+OCCUPYING = ("held", *TO_COME, "arrived")
 """States in which an appointment takes its time from everybody else."""
 _TAKES_TIME = one_of("status", OCCUPYING)
 _TAKEN_COLUMNS = ["resource_id", "interpreter_id", "kind_id", "seat", "blocked", "status", "hold_expires", "id"]

@@ -13,6 +13,7 @@ from backend.access import Staff, desks_within
 from backend.desk_calendar import DeskHead, read_head
 from backend.desk_visits import possible_steps
 from backend.errors import AppError
+from backend.models.appointments import TO_COME
 from backend.services import Services
 from backend.visits import Visit
 from backend.web.staff import problem_page, staff_language, staff_page
@@ -86,7 +87,7 @@ class Frame:
         return staff_page(self.request, template, staff=self.staff, done=said, **values)
 
     def changeable(self, visit: Visit) -> bool:
-        return visit.status in ("pending", "confirmed") and visit.starts > self.head.now
+        return visit.status in TO_COME and visit.starts > self.head.now
 
 
 async def open_frame(request: Request, staff: Staff, desk_id: int) -> Frame:

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from backend.conversations import StoredMessage
-from bot.answers import Actions
+from bot.actions import Actions
 from bot.card import Card, build_card
 
 

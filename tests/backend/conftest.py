@@ -1,4 +1,4 @@
-"""What tests of accounts and of signing in share."""
+"""What tests of accounts, of signing in and of the calendar share."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -14,6 +14,7 @@ from backend.models import Membership
 from backend.services import Services
 from tests import staff
 from tests.accounts import Browsers, Mailbox, Member, changed_settings, make_member
+from tests.appointments import Clock
 
 
 @pytest.fixture
@@ -69,3 +70,10 @@ def mailbox(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Mailbox:
     monkeypatch.setattr("backend.web.auth.send_mail", take)
     changed_settings(app, monkeypatch, smtp_url=SecretStr("smtp://mail.test"), mail_from="elp@elp.test")
     return box
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    held = Clock()
+    monkeypatch.setattr(Services, "now", lambda _: held.now)
+    return held

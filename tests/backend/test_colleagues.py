@@ -12,8 +12,8 @@ from backend.desk_visits import VisitTimeTaken
 from backend.models import Appointment, Resource, ResourceBlock
 from backend.services import Services
 from backend.stranded import Decisions, Stranded
-from tests.appointments import NOW, Place, make_place, rome
-from tests.backend.test_desk_calendar import Clock, Desk, words
+from tests.appointments import NOW, Clock, Place, make_place, rome
+from tests.backend.test_desk_calendar import Desk, words
 from tests.backend.test_stranded import carry_out, events, listed, resource, staff, talk, texts, would_strand
 from tests.staff import browsers
 
@@ -168,13 +168,6 @@ async def test_the_constraint_has_the_last_word(place: Place, monkeypatch: pytes
 
 
 # --- in the way of blocked time ---
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    held = Clock()
-    monkeypatch.setattr(Services, "now", lambda _: held.now)
-    return held
 
 
 async def test_blocking_the_time_of_somebody_who_is_ill_takes_one_step(place: Place, app: Any, clock: Clock) -> None:

@@ -18,8 +18,8 @@ from backend.conversations import open_conversation
 from backend.diary import PastTime, TooSoon
 from backend.models import Appointment, AppointmentKind
 from backend.services import Services
-from tests.appointments import NOW, Place, make_place, rome
-from tests.backend.test_desk_calendar import Clock, Desk, messages, words
+from tests.appointments import NOW, Clock, Place, make_place, rome
+from tests.backend.test_desk_calendar import Desk, messages, words
 from tests.handovers import put_at_desk
 from tests.staff import browsers
 
@@ -36,13 +36,6 @@ async def place(services: Services) -> Place:
     async with made.sessions.begin() as session:
         await session.execute(update(AppointmentKind).where(AppointmentKind.id == made.kind).values(lead_minutes=120))
     return made
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    held = Clock()
-    monkeypatch.setattr(Services, "now", lambda _: held.now)
-    return held
 
 
 @pytest.fixture

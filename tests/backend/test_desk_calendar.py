@@ -17,25 +17,12 @@ from backend.booking import Booked
 from backend.conversations import open_conversation
 from backend.models import Appointment, AuditEvent, Message, OpeningPeriod, Resource, ResourceBlock
 from backend.services import Services
-from tests.appointments import NOW, Place, make_place, rome
+from tests.appointments import NOW, Clock, Place, make_place, rome
 from tests.handovers import put_at_desk
 from tests.staff import Browser, Browsers, browsers, make_desk
 
 TEN = rome(2, 10)
 """On the Tuesday after NOW."""
-
-
-class Clock:
-    """The one clock, held still."""
-
-    now = NOW
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    held = Clock()
-    monkeypatch.setattr(Services, "now", lambda _: held.now)
-    return held
 
 
 @pytest.fixture

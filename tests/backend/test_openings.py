@@ -10,12 +10,12 @@ from sqlalchemy import update
 from backend import booking_setup, desk_blocks, desk_days, desk_week
 from backend.booking_forms import ResourceTyped
 from backend.desk_calendar import read_head
-from backend.models import OpeningPeriod, ResourceBlock
+from backend.models import Appointment, OpeningPeriod, ResourceBlock
 from backend.services import Services
 from backend.stranded import Change, Decisions
 from tests.appointments import NOW, rome
 from tests.backend.test_stranded import carry_out, days_off, kind, resource, staff, would_strand
-from tests.waiting import TEN, WaitingDesk, waiting_desk
+from tests.waiting import TEN, Somebody, WaitingDesk, waiting_desk
 
 
 @pytest.fixture
@@ -114,6 +114,16 @@ async def move_tuesday(desk: WaitingDesk, session: Any, by: Any) -> None:
 # --- what is not offered any more ---
 
 
+async def offered(desk: WaitingDesk) -> tuple[Somebody, Appointment]:
+    """Somebody who waits, and the time that is held for them because somebody else cancelled."""
+    booked = await desk.place.book(TEN)
+    one = await desk.somebody(language="en")
+    await desk.cancel(booked)
+    held = await desk.held(one)
+    assert held is not None
+    return one, held
+
+
 async def test_whoever_waits_for_a_kind_that_is_not_offered_any_more_is_told(desk: WaitingDesk) -> None:
     one, other = await desk.somebody(language="en"), await desk.somebody(kind=await desk.place.add_kind())
     await carry_out(desk.place, kind(desk.place, active=False))
@@ -126,22 +136,14 @@ async def test_whoever_waits_for_a_kind_that_is_not_offered_any_more_is_told(des
 
 
 async def test_whoever_was_offered_a_time_before_may_still_take_it(desk: WaitingDesk) -> None:
-    booked = await desk.place.book(TEN)
-    one = await desk.somebody(language="en")
-    await desk.cancel(booked)
-    held = await desk.held(one)
-    assert held is not None
+    one, held = await offered(desk)
     await carry_out(desk.place, kind(desk.place, active=False), Decisions({held.id: "keep"}))
     assert len(await desk.told(one)) == 1
     assert (await desk.take(one)).status == "confirmed"
 
 
 async def test_whoever_lets_it_pass_then_waits_no_longer(desk: WaitingDesk) -> None:
-    booked = await desk.place.book(TEN)
-    one = await desk.somebody(language="en")
-    await desk.cancel(booked)
-    held = await desk.held(one)
-    assert held is not None
+    one, held = await offered(desk)
     await carry_out(desk.place, kind(desk.place, active=False), Decisions({held.id: "keep"}))
     assert await desk.pass_on(NOW + timedelta(hours=3)) == 1
     assert await desk.row(one) is None
@@ -149,11 +151,7 @@ async def test_whoever_lets_it_pass_then_waits_no_longer(desk: WaitingDesk) -> N
 
 
 async def test_an_offer_that_the_desk_withdraws_ends_the_waiting_as_well(desk: WaitingDesk) -> None:
-    booked = await desk.place.book(TEN)
-    one = await desk.somebody(language="en")
-    await desk.cancel(booked)
-    held = await desk.held(one)
-    assert held is not None
+    one, held = await offered(desk)
     await carry_out(desk.place, kind(desk.place, active=False), Decisions({held.id: "cancel"}))
     assert await desk.row(one) is None
     assert len(await desk.told(one)) == 3
