@@ -327,22 +327,27 @@ async def _drain(stage: Stage, queue: int, messages: int, kills: int) -> dict[st
         await _shown(standin, before + wanted)
         worker.kill()
         worker.start(limits=True)
-    await _shown(standin, before + messages)
-    await asyncio.sleep(3)
+    await _all_sent(stage)
     worker.stop()
     arrived = _drained(standin, queue)
     return {
         "messages": messages,
         "kills": kills,
-        "unsent": await _unsent(stage),
         **_verdict(arrived, messages),
         **_pace(arrived),
         "refused_429": sum(call.status == 429 for call in standin.calls) - refused,
     }
 
 
+async def _all_sent(stage: Stage) -> None:
+    """Until the database says so; what has not arrived then is lost. Raises TimeoutError."""
+    async with asyncio.timeout(_PATIENCE_S):
+        while await _unsent(stage):  # noqa: ASYNC110 - rows of another program
+            await asyncio.sleep(_QUIET_S)
+    await asyncio.sleep(_QUIET_S)
+
+
 async def _unsent(stage: Stage) -> int:
-    """What still stands in the database as not sent: late, and not lost."""
     telegram = select(Conversation.id).where(Conversation.channel == "telegram")
     query = select(func.count()).where(
         Message.conversation_id.in_(telegram), Message.author != "person", Message.delivered_at.is_(None)
@@ -390,6 +395,7 @@ async def _run(settings: Settings, people: int, messages: int, kills: int) -> di
         found: dict[str, Any] = {"talks": await _talks(stage, people)}
         found["at_once_ms"] = await _at_once(stage, people)
         found["worker_memory_mb"] = stage.worker.memory_mb()
+        await _all_sent(stage)  # what is left of it would be counted as the queue's
         stage.worker.stop()
         stage.standin.limit(True)
         found["queue"] = await _drain(stage, 1, messages, kills=0)

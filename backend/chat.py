@@ -22,7 +22,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 from backend import handover
 from backend.chat_booking import ChatVisits, find_label, needs_label, whole_transaction
 from backend.conversations import Access, StoredMessage, erase_messages, reply_payload, token_hash
-from backend.db import NEW_MESSAGE, retried
+from backend.db import NEW_MESSAGE, retried, single_statements
 from backend.encryption import EncryptedJSON, EncryptedText
 from backend.erasure import HELD
 from backend.errors import EmptyMessage, NotFound, TooLong
@@ -172,9 +172,7 @@ async def store(engine: AsyncEngine, conversation_id: UUID, key: bytes, sent: Se
     payload = {name: value for name, value in said.items() if value is not None}
     ids = {"conversation": conversation_id, "external_id": sent.external_id}
     values = {**ids, "key": key, "text": sent.text, "payload": payload}
-    # One statement is a transaction by itself: it saves saying so, twice, for every message.
-    async with engine.connect() as plain:
-        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+    async with single_statements(engine) as connection:
         row = (await connection.execute(_STORE, values)).one_or_none()
         if row is None:
             raise NotFound

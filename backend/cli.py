@@ -331,6 +331,17 @@ def evaluate_answers(
     print_json(measure(settings_or_stop(), file, show_failures=failures, into=report))
 
 
+@evaluate.command("emergencies")
+def evaluate_emergencies(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    failures: Annotated[bool, typer.Option(help="Print what was missed and false alarms before the JSON.")] = False,
+) -> None:
+    """Lines of language<TAB>kind<TAB>message: dangers heard, missed, and false alarms, through the whole bot."""
+    from backend.quality_emergencies import evaluate_emergencies as measure
+
+    print_json(measure(settings_or_stop(), file, show_failures=failures))
+
+
 @bench.command("chat")
 def bench_chat(
     callers: Annotated[list[int] | None, typer.Option(help="Callers at once; may be given several times.")] = None,
@@ -375,6 +386,16 @@ def bench_telegram(
     from backend.benchmark_telegram import bench_telegram as measure
 
     print_json(measure(settings_or_stop(), people=people, messages=messages, kills=kills))
+
+
+@bench.command("page")
+def bench_page(
+    visits: Annotated[int, typer.Option(min=1, max=100, help="In each language; each by a new browser profile.")] = 5,
+) -> None:
+    """First visit and first answer in Chromium at 400 kbit/s and 400 ms: bytes, times, what moves."""
+    from backend.benchmark_page import bench_page as measure
+
+    print_json(measure(settings_or_stop(), visits=visits))
 
 
 @bench.command("search")

@@ -34,6 +34,8 @@ def split_keys(keys: str) -> list[str]:
 
 
 ROOT = Path(__file__).parent.parent
+_ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?")
+"""As browsers write it (RFC 6454 section 6.2); a name with other letters in its form for machines, `xn--…`."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -62,6 +64,8 @@ class Settings(BaseSettings):
     rate_limits: Literal["on", "off"] = "on"
     exit_url: str = "https://www.wikipedia.org/"
     """Where «exit quickly» leads: a page that says nothing about who was reading."""
+    embed_origins: str = Field(default="", max_length=2000)
+    """Sites that may show the chat inside their pages, between spaces; empty: none."""
     controller: str | None = Field(default=None, max_length=500)
     """Who answers for the data, with address and contact, as the privacy notice names it."""
     keep_conversations_days: int = Field(default=90, ge=1, le=3650)
@@ -108,6 +112,15 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("https://", "http://")):
             raise ValueError("must begin with https://")
         return value.rstrip("/") if value and value.count("/") == 3 and value.endswith("/") else value
+
+    @field_validator("embed_origins")
+    @classmethod
+    def check_embed_origins(cls, value: str) -> str:
+        """Names only: with a pattern anybody's page on a shared host would do."""
+        wrong = [origin for origin in value.split() if not _ORIGIN.fullmatch(origin)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is not the origin of a site, such as https://www.comune.example.it")
+        return " ".join(value.split())
 
     @field_validator("secret_keys")
     @classmethod

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import Row, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import audit
@@ -16,7 +17,7 @@ from backend.db import NEW_MESSAGE, Sessions, Writer, notify, retried
 from backend.erasure import EXPECTED, FORGET_AFTER, HELD, empty, empty_but_visits, erase, write_receipt
 from backend.errors import NotFound, Unauthorized, Unavailable, UnknownLanguage
 from backend.models import Attachment, Conversation, Feedback, Message, TelegramChat
-from backend.tokens import new_token, secret_hash
+from backend.tokens import new_token, secret_hash, token_of
 from backend.visit_export import export_visits
 from bot.dialogue import welcome
 from bot.phrases import SPOKEN, isolate, say
@@ -103,19 +104,34 @@ def reply_payload(reply: Reply) -> dict[str, Any]:
 
 
 async def open_conversation(
-    sessions: Sessions, *, channel: str, language: str, place: str | None = None, keeping: Keeping = _USUAL
+    sessions: Sessions,
+    *,
+    channel: str,
+    language: str,
+    place: str | None = None,
+    keeping: Keeping = _USUAL,
+    opening: str | None = None,
 ) -> Opened:
-    """A new conversation with the bot's greeting and notice in it. Raises UnknownLanguage, Unavailable."""
+    """A new conversation with the bot's greeting and notice in it. `opening`: 256 random bits of the sender's own, who
+    says them again when the answer was lost, and finds the same conversation. Raises UnknownLanguage, Unavailable."""
     check_language(language)
-    token = new_token()
+    token = token_of(opening) if opening else new_token()
+    external_id = secret_hash(f"opening {opening}").hex() if opening else None
 
     async def work() -> Opened:
         async with sessions.begin() as session:
             values = {"channel": channel, "token_hash": token_hash(token), "language": language, "place": place}
-            made = await session.execute(insert(Conversation).values(**values).returning(Conversation.id))
-            opened = Opened(made.scalar_one(), token, language)
-            await _say(session, opened.id, welcome(language, keeping))
-            return opened
+            new = insert(Conversation).values(**values, external_id=external_id).on_conflict_do_nothing()
+            made = (await session.execute(new.returning(Conversation.id))).scalar_one_or_none()
+            if made is None:
+                known = select(Conversation.id).where(Conversation.channel == channel)
+                known = known.where(Conversation.external_id == external_id)
+                made = (await session.execute(known)).scalar_one_or_none()
+                if made is None:  # erased in between
+                    raise Unavailable
+                return Opened(made, token, language)
+            await _say(session, made, welcome(language, keeping))
+            return Opened(made, token, language)
 
     return await retried(work)
 

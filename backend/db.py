@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Executable, Row, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -94,6 +94,13 @@ def create_sessions(engine: AsyncEngine) -> Sessions:
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
+@asynccontextmanager
+async def single_statements(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection on which each statement is a transaction by itself: it saves saying so, twice, for every message."""
+    async with engine.connect() as plain:
+        yield await plain.execution_options(isolation_level="AUTOCOMMIT")
+
+
 async def notify(db: Writer, conversation_id: UUID) -> None:
     """Something in the conversation is new, as soon as the transaction is done."""
     await db.execute(_NOTIFY, {"id": str(conversation_id)})
@@ -105,6 +112,17 @@ def _is_passing(error: Exception) -> bool:
             return True
         return getattr(error.orig, "sqlstate", None) in _RETRIED_STATES
     return isinstance(error, PoolTimeout | OSError)
+
+
+async def run_single(engine: AsyncEngine, statement: Executable, **values: Any) -> Sequence[Row[Any]]:
+    """One statement, which is a transaction, and its rows; again when the database was away. Raises Unavailable."""
+
+    async def work() -> Sequence[Row[Any]]:
+        async with single_statements(engine) as connection:
+            result = await connection.execute(statement, values)
+            return result.all() if result.returns_rows else []
+
+    return await retried(work)
 
 
 async def retried(work: Callable[[], Awaitable[T]]) -> T:

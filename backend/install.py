@@ -35,6 +35,8 @@ FRONTEND_FILES = {
     **{f"bootstrap-italia/dist/{name}": f"bootstrap-italia/{name}" for name in _ITALIA},
 }
 """What pages load, out of the npm packages: where it is there, and where below `/static`."""
+TEST_FILES = {"axe-core/axe.min.js": "axe.min.js"}
+"""What only browser tests load; it lies where nothing is served from."""
 _VIDEO_FONT = re.compile(rb"@font-face\{font-family:VideoJS;[^}]*\}")
 """Symbols of a video player we do not have, inside the styles: browsers load them for nothing, and our
 Content-Security-Policy refuses such fonts with an error on every page."""
@@ -59,12 +61,14 @@ def frontend(
     static = home / "static"
     stamp = home / "installed"
     sources = [root / "package.json", root / "package-lock.json"]
-    wanted = _fingerprint(sources, *FRONTEND_FILES, *FRONTEND_FILES.values(), str(_VIDEO_FONT.pattern))
-    if _read(stamp) == wanted and all((static / name).exists() for name in FRONTEND_FILES.values()):
+    places = _frontend_places(home)
+    names = {**FRONTEND_FILES, **TEST_FILES}
+    wanted = _fingerprint(sources, *names, *names.values(), str(_VIDEO_FONT.pattern))
+    if _read(stamp) == wanted and all(place.exists() for place in places.values()):
         return static
     report("from the npm registry")
     stamp.unlink(missing_ok=True)
-    static.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
     for source in sources:
         shutil.copy(source, home)
     command = [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
@@ -77,17 +81,27 @@ def frontend(
         command, name="frontend", data_dir=data_dir, what="The front-end libraries", report=report, stopping=stopping,
         environment=environment, cwd=home,
     )  # fmt: skip
-    _copy_frontend(home / "node_modules", static)
+    _copy_frontend(home / "node_modules", places)
     stamp.write_text(wanted)
     return static
 
 
-def _copy_frontend(packages: Path, static: Path) -> None:
+def axe(data_dir: Path) -> Path:
+    """The script that finds barriers in a page, for browser tests."""
+    return data_dir / "frontend" / "tests" / TEST_FILES["axe-core/axe.min.js"]
+
+
+def _frontend_places(home: Path) -> dict[str, Path]:
+    served = {name: home / "static" / place for name, place in FRONTEND_FILES.items()}
+    return served | {name: home / "tests" / place for name, place in TEST_FILES.items()}
+
+
+def _copy_frontend(packages: Path, places: Mapping[str, Path]) -> None:
     """Takes the packages away afterwards: sixty megabytes that nothing reads. Raises StartError."""
-    for name, place in FRONTEND_FILES.items():
-        (static / place).parent.mkdir(parents=True, exist_ok=True)
+    for name, place in places.items():
+        place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            (static / place).write_bytes(_VIDEO_FONT.sub(b"", (packages / name).read_bytes()))
+            place.write_bytes(_VIDEO_FONT.sub(b"", (packages / name).read_bytes()))
         except FileNotFoundError as error:
             raise StartError(f"An npm package does not contain {name}: this copy of the program is damaged.") from error
     shutil.rmtree(packages, ignore_errors=True)

@@ -14,6 +14,7 @@ from backend.services import open_services
 from backend.web import (
     admin,
     api,
+    app_page,
     appointments_api,
     attachments,
     auth,
@@ -29,9 +30,12 @@ from backend.web import (
     console_live,
     console_together,
     desk_pages,
+    embed,
     health,
     key_pages,
     passkeys,
+    pictures,
+    posters,
     privacy,
     shift,
     single_sign_on,
@@ -40,6 +44,7 @@ from backend.web import (
     telegram,
     visits,
 )
+from backend.web.compression import Compression
 from backend.web.problems import add_handlers
 from backend.web.protection import RequestSize, SecurityHeaders
 
@@ -75,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.add_middleware(RequestSize)
+    app.add_middleware(Compression)
     add_handlers(app)
     staff = (
         auth,
@@ -95,7 +101,8 @@ def create_app(settings: Settings) -> FastAPI:
         calendar_feeds,
         admin,
     )
-    for part in (health, api, appointments_api, console_api, attachments, chat, visits, privacy, telegram, *staff):
+    people = (api, app_page, attachments, chat, pictures, visits, privacy, embed, posters, telegram)
+    for part in (health, *people, appointments_api, console_api, *staff):
         app.include_router(part.router)
     app.mount("/static", static.files(settings))
     return app

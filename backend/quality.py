@@ -3,11 +3,11 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from backend.config import Settings
 from backend.local_nlu import local_nlu
@@ -20,6 +20,7 @@ from bot.understand import Parser, Understander
 from knowledge_base.files import load_content
 from knowledge_base.library import Library
 
+T = TypeVar("T")
 _PATIENCE_S = 5.0
 """Longer than a person would wait: quality is measured apart from speed."""
 
@@ -163,15 +164,21 @@ def evaluate_answers(
     """Starts the NLU for the time of the measurement when no address of a running one is set. `into`: a page with a
     place for the figures. Raises ValueError when it has none, or for a line that cannot be read."""
     cases = [case for case in read_cases(file) if case.language in SPOKEN]
+    index = settings.data_dir / "index"
+    return with_nlu(settings, lambda nlu: _measure(cases, nlu, index, show_failures=show_failures, into=into))
 
-    async def measure(url: str) -> dict[str, Any]:
+
+def with_nlu(settings: Settings, measure: Callable[[Parser], Awaitable[T]]) -> T:
+    """Starts it when no address of a running one is set."""
+
+    async def measured(url: str) -> T:
         parser = RasaClient(url, timeout_s=_PATIENCE_S)
         try:
-            return await _measure(cases, parser, settings.data_dir / "index", show_failures=show_failures, into=into)
+            return await measure(parser)
         finally:
             await parser.close()
 
     if settings.nlu_url:
-        return asyncio.run(measure(settings.nlu_url))
+        return asyncio.run(measured(settings.nlu_url))
     with local_nlu(settings) as url:
-        return asyncio.run(measure(url))
+        return asyncio.run(measured(url))

@@ -176,11 +176,14 @@ async def _in_session(settings: Settings, work: Callable[[AsyncSession], Awaitab
 @contextlib.contextmanager
 def ask_phrases() -> Iterator[Path]:
     """A Rasa data file with written questions as `ask`: what people ask stands in the content, once."""
-    entries = [entry for entry in load_content().entries if entry.shown]
+    content = load_content()
+    entries = [entry for entry in content.entries if entry.shown]
     lines: list[str] = []
     for code in SPOKEN:
         asked = [question for entry in entries if code in entry.texts for question in entry.texts[code].questions]
-        lines += [question for question in asked[:: max(1, len(asked) // _ASK_PHRASES)] if "[" not in question]
+        strange = content.outside.get(code, ())  # a question that nobody answers is no act either
+        for some in (asked, strange):
+            lines += [question for question in some[:: max(1, len(some) // _ASK_PHRASES)] if "[" not in question]
     examples = "".join(f"- {line}\n" for line in dict.fromkeys(" ".join(line.split()) for line in lines))
     # YAML takes a JSON string as a scalar, so no question can break the file.
     body = f'version: "3.1"\nnlu:\n- intent: ask\n  examples: {json.dumps(examples, ensure_ascii=False)}\n'

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 os.environ.setdefault("PTB_TIMEDELTA", "1")  # how long to wait, as the library will say it from its next version on
 
-import httpx
 from telegram import Bot, InputFile
 from telegram.error import (
     BadRequest,
@@ -23,14 +22,14 @@ from telegram.error import (
     RetryAfter,
     TelegramError,
 )
-from telegram.request import HTTPXRequest
 
 from backend.config import Settings
+from backend.telegram_http import Request, Unreachable
 
 DEFAULT_URL = "https://api.telegram.org"
 POLL_S = 25
 """How long a question for updates may wait for an answer."""
-_CONNECT_S, _ANSWER_S, _FILE_S = 5.0, 15.0, 60.0
+_ANSWER_S, _FILE_S = 15.0, 60.0
 _AT_ONCE = 40
 
 Trouble = Literal["wait", "away", "error", "token", "conflict", "moved", "gone", "refused"]
@@ -68,10 +67,8 @@ def failure_of(error: TelegramError) -> Failure:
     if isinstance(error, BadRequest):
         nobody = any(words in error.message.lower() for words in _NOBODY)
         return Failure("gone" if nobody else "refused")
-    # A connection that could not be made is nobody's fault; everything else may be about this one message.
-    cause = error.__cause__
-    unreachable = isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
-    return Failure("away" if unreachable else "error")
+    # Everything but a connection that could not be made may be about this one message.
+    return Failure("away" if isinstance(error, Unreachable) else "error")
 
 
 class Api(Bot):
@@ -81,11 +78,8 @@ class Api(Bot):
         """Raises ValueError without a token."""
         if settings.telegram_token is None:
             raise ValueError("ELP_TELEGRAM_TOKEN is not set")
-        waits: dict[str, Any] = {"connect_timeout": _CONNECT_S, "write_timeout": _ANSWER_S, "pool_timeout": _ANSWER_S}
-        asking = HTTPXRequest(connection_pool_size=2, read_timeout=POLL_S + _ANSWER_S, **waits)
-        sending = HTTPXRequest(
-            connection_pool_size=_AT_ONCE, read_timeout=_ANSWER_S, media_write_timeout=_FILE_S, **waits
-        )
+        asking = Request(connections=2, answer_s=POLL_S + _ANSWER_S)
+        sending = Request(connections=_AT_ONCE, answer_s=_ANSWER_S)
         super().__init__(
             settings.telegram_token.get_secret_value(),
             base_url=settings.telegram_api_url + "/bot",

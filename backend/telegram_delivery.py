@@ -9,7 +9,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -105,14 +105,14 @@ class Delivery:
 
     async def _look(self) -> None:
         if self._look_at_all:
-            for conversation, waiting in (await outbox.list_waiting_chats(self._services.sessions)).items():
+            for conversation, waiting in (await outbox.list_waiting_chats(self._services.engine)).items():
                 self._remember(conversation, waiting)
                 self._wake(conversation, waiting)
             self._look_at_all = False
         news, self._news = self._news, set()
         unknown = [one for one in news if one not in self._chats]
         if unknown:
-            found = await outbox.find_chats(self._services.sessions, unknown)
+            found = await outbox.find_chats(self._services.engine, unknown)
             for one in unknown:
                 self._remember(one, found.get(one))
         for one in news:
@@ -166,8 +166,8 @@ class Delivery:
                 return bool(lane.conversations)
             if one.wait_s:
                 await asyncio.sleep(one.wait_s)
-            else:
-                await self._send(one)
+            elif await self._send(one) and one.last and lane.conversations == {one.conversation_id}:
+                return False  # whatever comes now wakes the lane
         except Unavailable:
             await asyncio.sleep(_DATABASE_S)
         except Exception as error:  # one message must not keep the others from being sent
@@ -184,15 +184,17 @@ class Delivery:
             elif one is not None:
                 await outbox.wait(self._services.sessions, one, _PAUSES_S[one.attempts], failed=True)
 
-    async def _send(self, one: Outgoing) -> None:
+    async def _send(self, one: Outgoing) -> bool:
+        """True when all of it has gone."""
         calls = self._calls(one)
         for number in range(one.calls_made, len(calls)):
             if number > one.calls_made:
                 await self._pace.chat(one.chat)
             if not await self._make(one, calls[number], number + 1, last=number + 1 == len(calls)):
-                return
+                return False
         if one.calls_made >= len(calls):  # nothing to show, or its last call was made by a process that died then
-            await outbox.sent(self._services.sessions, one)
+            await outbox.sent(self._services.engine, one)
+        return True
 
     def _calls(self, one: Outgoing) -> tuple[Call, ...]:
         view = message_view(one.message, self._services.shelf, now=self._services.now())
@@ -203,7 +205,7 @@ class Delivery:
         came = time.monotonic()
         async with self._pace.everybody(one.chat, asked=_asked(one)):
             await self._line.open()
-            if time.monotonic() > came + _LONG_S and not await outbox.is_wanted(self._services.sessions, one):
+            if time.monotonic() > came + _LONG_S and not await outbox.is_wanted(self._services.engine, one):
                 return False
             under_way = asyncio.create_task(self._call(one, call, count, last=last))
             self._under_way.add(under_way)
@@ -223,9 +225,9 @@ class Delivery:
         while True:
             try:
                 if last:
-                    await outbox.sent(self._services.sessions, one)
+                    await outbox.sent(self._services.engine, one)
                 else:
-                    await outbox.call_made(self._services.sessions, one, count)
+                    await outbox.call_made(self._services.engine, one, count)
                 return True
             except Unavailable:  # it was sent: it must not be sent again because of this
                 await asyncio.sleep(_DATABASE_S)
@@ -264,17 +266,18 @@ class Delivery:
         return False
 
     async def _refused(self, one: Outgoing, call: Call, fields: dict[str, Any]) -> bool:
-        """Better without bold letters than not at all; a map that Telegram does not want is no reason to be silent."""
+        """Better as a file, or without bold letters, than not at all; without a map rather than silent."""
         log.warning("Telegram refused %s of message %d", call.method, one.message.id)
         if call.method in _EXTRAS and one.message.author != "operator":
             return True
-        if "parse_mode" in fields:
-            plain = _plain(fields)
+        other = _otherwise(call.method, fields)
+        if other is not None:
+            method, fields = other
             try:
-                await self._api.call(call.method, plain)
+                await self._api.call(method, fields)
                 return True
             except TelegramError as error:
-                return await self._failed(one, call, plain, error)
+                return await self._failed(one, replace(call, method=method), fields, error)
         await self._unreachable(one, "refused")
         return False
 
@@ -290,7 +293,7 @@ class Delivery:
             wanted = UUID(conversation)
             chat = self._chats.get(wanted)
             if chat is None and wanted not in self._chats:
-                chat = (await outbox.find_chats(self._services.sessions, [wanted])).get(wanted)
+                chat = (await outbox.find_chats(self._services.engine, [wanted])).get(wanted)
                 self._remember(wanted, chat)
             if chat is None or now < self._typing.get(chat, -_TYPES_S) + _TYPES_S:
                 return
@@ -302,6 +305,14 @@ class Delivery:
 def _asked(one: Outgoing) -> bool:
     """The person has just written or pressed what this answers."""
     return one.message.author == "bot" or one.answers or one.message.payload.get("intent") == NOTICE
+
+
+def _otherwise(method: str, fields: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """How else to send what was refused; None when there is no other way."""
+    if method == "sendPhoto":  # too long and narrow for a picture
+        kept = {name: value for name, value in fields.items() if name not in ("photo", "has_spoiler")}
+        return "sendDocument", {**kept, "document": fields["photo"]}
+    return (method, _plain(fields)) if "parse_mode" in fields else None
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:

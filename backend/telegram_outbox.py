@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, bindparam, func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backend import handover
 from backend.conversations import StoredMessage
-from backend.db import NEW_MESSAGE, Sessions, notify, retried
+from backend.db import NEW_MESSAGE, Sessions, notify, retried, run_single
 from backend.encryption import EncryptedJSON, EncryptedText
 from backend.erasure import erase
 from backend.models import Conversation, Message, TelegramChat
@@ -59,6 +59,17 @@ _WAITING = text(
     )
     """
 ).columns(conversation_id=Uuid, chat=EncryptedText)
+_CHATS = (
+    text("SELECT conversation_id, chat FROM telegram_chats WHERE conversation_id = ANY(:conversations)")
+    .bindparams(bindparam("conversations", type_=ARRAY(Uuid)))
+    .columns(conversation_id=Uuid, chat=EncryptedText)
+)
+_WANTED = text(
+    """
+    SELECT m.id FROM messages m JOIN telegram_chats t ON t.conversation_id = m.conversation_id
+    WHERE m.id = :message AND t.done_upto < m.id
+    """
+)
 _SENT = text(
     f"""
     WITH sent AS (
@@ -72,31 +83,27 @@ _SENT = text(
 )
 
 
+_CALL_MADE = text(
+    """
+    UPDATE telegram_chats SET calls_made = :count, attempts = 0, not_before = NULL
+    WHERE conversation_id = :conversation
+    """
+)
+
+
 def _numbers(rows: Iterable[Any]) -> dict[UUID, int]:
     """One chat that is no number, though nobody writes such, must not keep the messages of all others."""
     return {row[0]: int(row[1]) for row in rows if row[1].removeprefix("-").isdecimal()}
 
 
-async def list_waiting_chats(sessions: Sessions) -> dict[UUID, int]:
+async def list_waiting_chats(engine: AsyncEngine) -> dict[UUID, int]:
     """Conversations with something to send → their chat. Raises Unavailable."""
-
-    async def work() -> dict[UUID, int]:
-        async with sessions.begin() as session:
-            return _numbers(await session.execute(_WAITING))
-
-    return await retried(work)
+    return _numbers(await run_single(engine, _WAITING))
 
 
-async def find_chats(sessions: Sessions, conversations: list[UUID]) -> dict[UUID, int]:
+async def find_chats(engine: AsyncEngine, conversations: list[UUID]) -> dict[UUID, int]:
     """Of those that are chats of Telegram. Raises Unavailable."""
-    query = select(TelegramChat.conversation_id, TelegramChat.chat)
-
-    async def work() -> dict[UUID, int]:
-        async with sessions.begin() as session:
-            own = query.where(TelegramChat.conversation_id.in_(conversations))
-            return _numbers(await session.execute(own))
-
-    return await retried(work)
+    return _numbers(await run_single(engine, _CHATS, conversations=conversations))
 
 
 _NEXT_OF = _NEXT.bindparams(bindparam("conversations", type_=ARRAY(Uuid))).columns(
@@ -106,63 +113,46 @@ _NEXT_OF = _NEXT.bindparams(bindparam("conversations", type_=ARRAY(Uuid))).colum
 
 async def find_next(engine: AsyncEngine, conversations: list[UUID]) -> Outgoing | None:
     """Of the conversations of one chat. Raises Unavailable."""
-
-    async def work() -> Outgoing | None:
-        async with engine.connect() as plain:
-            connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-            row = (await connection.execute(_NEXT_OF, {"conversations": conversations})).one_or_none()
-        if row is None:
-            return None
+    for row in await run_single(engine, _NEXT_OF, conversations=conversations):
         message = StoredMessage(row.id, row.author, row.language, row.text, row.original, row.payload, row.created_at)
         wait = max(0.0, float(row.wait or 0))
         rest: tuple[Any, ...] = (row.external_id, row.calls_made, row.attempts, wait, float(row.age), row.last)
         return Outgoing(row.conversation, int(row.chat), message, row.answers, *rest)
+    return None
 
-    return await retried(work)
 
-
-async def is_wanted(sessions: Sessions, one: Outgoing) -> bool:
+async def is_wanted(engine: AsyncEngine, one: Outgoing) -> bool:
     """It is still there, and still the next: it may have been erased while it waited. Raises Unavailable."""
-    query = select(Message.id).join(TelegramChat, TelegramChat.conversation_id == Message.conversation_id)
-    own = query.where(Message.id == one.message.id, TelegramChat.done_upto < Message.id)
-
-    async def work() -> bool:
-        async with sessions.begin() as session:
-            return await session.scalar(own) is not None
-
-    return await retried(work)
+    return bool(await run_single(engine, _WANTED, message=one.message.id))
 
 
 def _of(one: Outgoing) -> Any:
     return update(TelegramChat).where(TelegramChat.conversation_id == one.conversation_id)
 
 
-async def call_made(sessions: Sessions, one: Outgoing, count: int) -> None:
+async def call_made(engine: AsyncEngine, one: Outgoing, count: int) -> None:
     """So many of its calls were made, and more are to come. Raises Unavailable."""
-
-    async def work() -> None:
-        async with sessions.begin() as session:
-            await session.execute(_of(one).values(calls_made=count, attempts=0, not_before=None))
-
-    await retried(work)
+    await run_single(engine, _CALL_MADE, conversation=one.conversation_id, count=count)
 
 
-async def sent(sessions: Sessions, one: Outgoing) -> None:
+async def sent(engine: AsyncEngine, one: Outgoing) -> None:
     """All of it. When the person had everything erased, this was the last word: nothing is left of the conversation
     (decision 21). Raises Unavailable."""
+    values = {"message": one.message.id, "conversation": one.conversation_id}
+    if not _is_the_end(one):
+        await run_single(engine, _SENT, **values)
+        return
 
     async def work() -> None:
-        async with sessions.begin() as session:
-            values = {"message": one.message.id, "conversation": one.conversation_id}
-            await session.execute(_SENT, values)
-            await _end_if_erased(session, one)
+        async with engine.begin() as connection:
+            await connection.execute(_SENT, values)
+            await erase(connection, [one.conversation_id])
 
     await retried(work)
 
 
-async def _end_if_erased(session: AsyncSession, one: Outgoing) -> None:
-    if one.external_id is None and one.last:
-        await erase(session, [one.conversation_id])
+def _is_the_end(one: Outgoing) -> bool:
+    return one.external_id is None and one.last
 
 
 async def wait(sessions: Sessions, one: Outgoing, seconds: float, *, failed: bool) -> None:
@@ -186,7 +176,8 @@ async def given_up(sessions: Sessions, one: Outgoing, failure: str) -> None:
             done = {"done_upto": one.message.id, "calls_made": 0, "attempts": 0, "not_before": None}
             await session.execute(_of(one).values(**done))
             await notify(session, one.conversation_id)
-            await _end_if_erased(session, one)
+            if _is_the_end(one):
+                await erase(session, [one.conversation_id])
 
     await retried(work)
 

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from backend.config import Settings
-from backend.db import Sessions
 from backend.errors import Unavailable
 from backend.telegram_api import Api, TelegramError, failure_of
 from backend.telegram_line import Line
@@ -50,8 +51,8 @@ def _storable(raw: object) -> dict[str, Any]:
 class Poller:
     """Asks for updates for as long as this process leads."""
 
-    def __init__(self, api: Api, sessions: Sessions, line: Line, *, username: str | None) -> None:
-        self._api, self._sessions, self._line, self._username = api, sessions, line, username
+    def __init__(self, api: Api, engine: AsyncEngine, line: Line, *, username: str | None) -> None:
+        self._api, self._engine, self._line, self._username = api, engine, line, username
         self._failures = 0
         self._offset: int | None = None
         """What to confirm; None when all is confirmed: numbers may begin anew, lower, after a week without any."""
@@ -76,7 +77,7 @@ class Poller:
         found = readable(raw, username=self._username)
         while True:
             try:
-                await store_updates(self._sessions, found)
+                await store_updates(self._engine, found)
                 break
             except Unavailable:  # not confirmed: Telegram keeps them, and so do we
                 await asyncio.sleep(_DATABASE_S)

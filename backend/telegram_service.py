@@ -133,7 +133,7 @@ class Telegram:
             if settings.telegram_mode == "webhook":
                 await Webhook(api, settings, self._line).run()
             else:
-                await Poller(api, self._services.sessions, self._line, username=username).run()
+                await Poller(api, self._services.engine, self._line, username=username).run()
         finally:
             registering.cancel()
 

@@ -9,18 +9,18 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, BigInteger, bindparam, func, insert, select, text, update
+from sqlalchemy import ARRAY, BigInteger, Text, Uuid, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from backend import handover
 from backend.chat import Sent, Stored
 from backend.conversations import Access, StoredMessage, reply_payload
-from backend.db import NEW_MESSAGE, TELEGRAM_UPDATE, Sessions, Writer, notify, retried
+from backend.db import NEW_MESSAGE, TELEGRAM_UPDATE, Sessions, Writer, notify, retried, run_single, single_statements
 from backend.encryption import EncryptedJSON, EncryptedText
-from backend.models import Conversation, Message, TelegramChat, TelegramState, TelegramUpdate
+from backend.models import Conversation, Message, TelegramChat, TelegramState
 from backend.tokens import new_token, secret_hash
 from bot.turn import Reply
 
@@ -70,23 +70,23 @@ async def remember(sessions: Sessions, **values: str | None) -> None:
 # ---- updates ----
 
 
-async def store_updates(sessions: Sessions, updates: Mapping[int, Mapping[str, Any] | None]) -> int:
+# However many: the words of the statement stay the same, and need to be read once.
+_STORE_UPDATES = text(
+    f"""
+    INSERT INTO telegram_updates (update_id, body) SELECT * FROM unnest(:numbers, :bodies) ON CONFLICT DO NOTHING
+    RETURNING body IS NOT NULL AS to_do, CASE WHEN body IS NOT NULL THEN pg_notify('{TELEGRAM_UPDATE}', '') END
+    """  # noqa: S608 - the only thing put into it is the name of a NOTIFY channel
+).bindparams(bindparam("numbers", type_=ARRAY(BigInteger)), bindparam("bodies", type_=ARRAY(EncryptedJSON)))
+
+
+async def store_updates(engine: AsyncEngine, updates: Mapping[int, Mapping[str, Any] | None]) -> int:
     """By `update_id`, which is unique: what came before is passed over. None: only that it came. Returns how many are
     to be handled; whoever handles them hears of it. Raises Unavailable."""
-    rows = [{"update_id": number, "body": body} for number, body in sorted(updates.items())]
-    if not rows:
+    numbers = sorted(updates)
+    if not numbers:
         return 0
-    store = insert_or_skip(TelegramUpdate).values(rows).on_conflict_do_nothing()
-
-    async def work() -> int:
-        async with sessions.begin() as session:
-            made = await session.execute(store.returning(TelegramUpdate.update_id))
-            new = sum(updates[number] is not None for number in made.scalars())
-            if new:
-                await session.execute(select(func.pg_notify(TELEGRAM_UPDATE, "")))
-            return new
-
-    return await retried(work)
+    bodies = [updates[number] for number in numbers]
+    return sum(row.to_do for row in await run_single(engine, _STORE_UPDATES, numbers=numbers, bodies=bodies))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,48 +99,38 @@ class Waiting:
     age_s: float
 
 
-async def list_waiting(sessions: Sessions, *, but: Iterable[int] = (), limit: int = 1000) -> list[Waiting]:
-    """In their order. Raises Unavailable."""
-    age = func.extract("epoch", func.clock_timestamp() - TelegramUpdate.received_at)
-    columns = (TelegramUpdate.update_id, TelegramUpdate.body, TelegramUpdate.attempts, age)
-    taken = bindparam("but", sorted(but), type_=ARRAY(BigInteger))
-    query = (
-        select(*columns)
-        .where(TelegramUpdate.body.is_not(None), TelegramUpdate.update_id != func.all(taken))
-        .order_by(TelegramUpdate.update_id)
-        .limit(limit)
+_WAITING = (
+    text(
+        """
+        SELECT update_id, body, attempts, extract(epoch FROM clock_timestamp() - received_at) AS age
+        FROM telegram_updates WHERE body IS NOT NULL AND update_id <> ALL(:but) ORDER BY update_id LIMIT 1000
+        """
     )
-
-    async def work() -> list[Waiting]:
-        async with sessions.begin() as session:
-            return [Waiting(row[0], row[1], row[2], float(row[3])) for row in await session.execute(query)]
-
-    return await retried(work)
+    .bindparams(bindparam("but", type_=ARRAY(BigInteger)))
+    .columns(body=EncryptedJSON)
+)
 
 
-def _handled(update_ids: Sequence[int]) -> Any:
-    return update(TelegramUpdate).where(TelegramUpdate.update_id.in_(update_ids)).values(body=None)
+async def list_waiting(engine: AsyncEngine, *, but: Iterable[int] = ()) -> list[Waiting]:
+    """In their order; the first thousand. Raises Unavailable."""
+    rows = await run_single(engine, _WAITING, but=list(but))
+    return [Waiting(row.update_id, row.body, row.attempts, float(row.age)) for row in rows]
 
 
-async def mark_handled(sessions: Sessions, *update_ids: int) -> None:
+_HANDLED = text("UPDATE telegram_updates SET body = NULL WHERE update_id = ANY(:updates)").bindparams(
+    bindparam("updates", type_=ARRAY(BigInteger))
+)
+_ATTEMPTED = text("UPDATE telegram_updates SET attempts = attempts + 1 WHERE update_id = :update")
+
+
+async def mark_handled(engine: AsyncEngine, *update_ids: int) -> None:
     """Nothing is left to do, and nothing of them is kept. Raises Unavailable."""
-
-    async def work() -> None:
-        async with sessions.begin() as session:
-            await session.execute(_handled(update_ids))
-
-    await retried(work)
+    await run_single(engine, _HANDLED, updates=list(update_ids))
 
 
-async def count_attempt(sessions: Sessions, update_id: int) -> None:
+async def count_attempt(engine: AsyncEngine, update_id: int) -> None:
     """Raises Unavailable."""
-
-    async def work() -> None:
-        async with sessions.begin() as session:
-            own = update(TelegramUpdate).where(TelegramUpdate.update_id == update_id)
-            await session.execute(own.values(attempts=TelegramUpdate.attempts + 1))
-
-    await retried(work)
+    await run_single(engine, _ATTEMPTED, update=update_id)
 
 
 # ---- conversations ----
@@ -155,40 +145,47 @@ class Known:
     state: str
 
 
-async def find_conversation(sessions: Sessions, external_id: str) -> Known | None:
+_KNOWN = text(
+    f"SELECT id, language, state FROM conversations WHERE channel = '{CHANNEL}' AND external_id = :chat"  # noqa: S608
+)
+_OPEN = text(
+    f"""
+    WITH conversation AS (
+        INSERT INTO conversations (id, channel, external_id, token_hash, language)
+        VALUES (:id, '{CHANNEL}', :external_id, :token_hash, :language) ON CONFLICT DO NOTHING RETURNING id
+    ), chat AS (
+        INSERT INTO telegram_chats (conversation_id, chat) SELECT id, :chat FROM conversation
+    ), greeting AS (
+        INSERT INTO messages (conversation_id, author, language, text, payload)
+        SELECT c.id, 'bot', g.language, g.text, g.payload FROM conversation c,
+            unnest(:languages, :texts, :payloads) WITH ORDINALITY AS g (language, text, payload, place)
+        ORDER BY g.place
+    )
+    SELECT pg_notify('{NEW_MESSAGE}', CAST(id AS text)) FROM conversation
+    """  # noqa: S608 - the only things put into it are names of ours
+).bindparams(
+    bindparam("id", type_=Uuid),
+    bindparam("chat", type_=EncryptedText),
+    bindparam("languages", type_=ARRAY(Text)),
+    bindparam("texts", type_=ARRAY(EncryptedText)),
+    bindparam("payloads", type_=ARRAY(EncryptedJSON)),
+)
+
+
+async def find_conversation(engine: AsyncEngine, external_id: str) -> Known | None:
     """Raises Unavailable."""
-    own = (Conversation.channel == CHANNEL, Conversation.external_id == external_id)
-    query = select(Conversation.id, Conversation.language, Conversation.state).where(*own)
-
-    async def work() -> Known | None:
-        async with sessions.begin() as session:
-            row = (await session.execute(query)).one_or_none()
-            return Known(*row) if row else None
-
-    return await retried(work)
+    return next(
+        (Known(row.id, row.language, row.state) for row in await run_single(engine, _KNOWN, chat=external_id)), None
+    )
 
 
-async def open_chat(sessions: Sessions, external_id: str, chat: int, greeting: Sequence[Reply]) -> None:
+async def open_chat(engine: AsyncEngine, external_id: str, chat: int, greeting: Sequence[Reply]) -> None:
     """A conversation with the bot's first messages in it. The same again changes nothing. Raises Unavailable."""
     # Nobody holds a token for it: the chat itself is the way in.
-    values = {"channel": CHANNEL, "external_id": external_id, "token_hash": secret_hash(new_token())}
-    values |= {"language": greeting[-1].language}
-    made = insert_or_skip(Conversation).values(**values).on_conflict_do_nothing().returning(Conversation.id)
-
-    async def work() -> None:
-        async with sessions.begin() as session:
-            opened = (await session.execute(made)).scalar_one_or_none()
-            if opened is None:
-                return
-            await session.execute(insert(TelegramChat).values(conversation_id=opened, chat=str(chat)))
-            for reply in greeting:
-                said = {"author": "bot", "language": reply.language, "text": reply.text}
-                await session.execute(
-                    insert(Message).values(conversation_id=opened, payload=reply_payload(reply), **said)
-                )
-            await notify(session, opened)
-
-    await retried(work)
+    values: dict[str, Any] = {"id": uuid4(), "external_id": external_id, "token_hash": secret_hash(new_token())}
+    values |= {"language": greeting[-1].language, "chat": str(chat)}
+    values |= {"languages": [reply.language for reply in greeting], "texts": [reply.text for reply in greeting]}
+    await run_single(engine, _OPEN, payloads=[reply_payload(reply) for reply in greeting], **values)
 
 
 async def follow(sessions: Sessions, state: State, old: int, new: int) -> None:
@@ -225,7 +222,7 @@ async def lost(sessions: Sessions, external_id: str, update_id: int) -> None:
             if found is not None:
                 await handover.unreachable(session, found)
                 await notify(session, found)
-            await session.execute(_handled([update_id]))
+            await session.execute(_HANDLED, {"updates": [update_id]})
 
     await retried(work)
 
@@ -267,8 +264,7 @@ async def store_sent(engine: AsyncEngine, external_id: str, sent: Sent, updates:
     values |= {"text": sent.text, "payload": payload}
 
     async def work() -> Stored | None:
-        async with engine.connect() as plain:
-            connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        async with single_statements(engine) as connection:
             row = (await connection.execute(_STORE, values)).one_or_none()
             if row is None:
                 return None
@@ -290,21 +286,23 @@ async def _known(db: Writer, access: Access, external_id: str) -> Stored:
 
 async def mark_within(session: AsyncSession, updates: Sequence[int]) -> None:
     """In the transaction that makes a message of them."""
-    await session.execute(_handled(updates))
+    await session.execute(_HANDLED, {"updates": list(updates)})
 
 
-async def find_choice(sessions: Sessions, external_id: str, message_id: int, position: int) -> str | None:
+_PAYLOAD = text(
+    f"""
+    SELECT m.payload FROM messages m JOIN conversations c ON c.id = m.conversation_id
+    WHERE m.id = :message AND c.channel = '{CHANNEL}' AND c.external_id = :chat
+    """  # noqa: S608 - the only thing put into it is a name of ours
+).columns(payload=EncryptedJSON)
+
+
+async def find_choice(engine: AsyncEngine, external_id: str, message_id: int, position: int) -> str | None:
     """What a button of an earlier message of this conversation means. Raises Unavailable."""
-    own = (Conversation.channel == CHANNEL, Conversation.external_id == external_id)
-    query = select(Message.payload).join(Conversation, Conversation.id == Message.conversation_id)
-
-    async def work() -> str | None:
-        async with sessions.begin() as session:
-            payload = await session.scalar(query.where(Message.id == message_id, *own))
-            choices = (payload or {}).get("choices", ())
-            return str(choices[position]["id"]) if 0 <= position < len(choices) else None
-
-    return await retried(work)
+    for row in await run_single(engine, _PAYLOAD, message=message_id, chat=external_id):
+        choices = row.payload.get("choices", ())
+        return str(choices[position]["id"]) if 0 <= position < len(choices) else None
+    return None
 
 
 _UNANSWERED = text(
@@ -319,8 +317,4 @@ _UNANSWERED = text(
 async def list_unanswered(engine: AsyncEngine) -> dict[int, int]:
     """Messages whose process died before it answered → their chat. Raises Unavailable."""
 
-    async def work() -> dict[int, int]:
-        async with engine.begin() as connection:
-            return {row.id: int(row.chat) for row in await connection.execute(_UNANSWERED)}
-
-    return await retried(work)
+    return {row.id: int(row.chat) for row in await run_single(engine, _UNANSWERED)}

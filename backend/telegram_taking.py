@@ -71,25 +71,25 @@ class Taking:
         """Afterwards the updates are handled. Raises ErasedMeanwhile, Unavailable."""
         chat = arrived.chat_id
         if chat is None or arrived.kind in ("nothing", "group", "unblocked"):
-            await mark_handled(self._services.sessions, *updates)
+            await mark_handled(self._services.engine, *updates)
         elif arrived.kind == "migrated":
             if arrived.new_chat_id is not None:
                 await follow(self._services.sessions, self._state, chat, arrived.new_chat_id)
-            await mark_handled(self._services.sessions, *updates)
+            await mark_handled(self._services.engine, *updates)
         elif arrived.kind == "blocked":
             await lost(self._services.sessions, self._state.external_id(chat), updates[0])
         else:
             await self._turn(_Person(chat, self._state.external_id(chat), arrived, updates))
 
     async def _turn(self, person: _Person) -> None:
-        sessions, arrived = self._services.sessions, person.arrived
+        engine, arrived = self._services.engine, person.arrived
         looks_first = arrived.kind in ("files", "start")
-        known = await find_conversation(sessions, person.external_id) if looks_first else None
+        known = await find_conversation(engine, person.external_id) if looks_first else None
         held = known is not None and known.state in HELD
         words = said(arrived, held=held)
         if arrived.kind == "start" and known is None and words == Said(choice="start"):
             await self._greet(person)
-            await mark_handled(sessions, *person.updates)
+            await mark_handled(engine, *person.updates)
             return
         if not await self._within_limits(person, known):
             return
@@ -97,7 +97,7 @@ class Taking:
             await self._take_files(person, known)
             return
         if words is None:
-            await mark_handled(sessions, *person.updates)
+            await mark_handled(engine, *person.updates)
             return
         await self._say(person, words)
 
@@ -112,13 +112,13 @@ class Taking:
 
     async def _greet(self, person: _Person) -> None:
         first = greeting(person.arrived.language_code, self._services.chat.keeping)
-        await open_chat(self._services.sessions, person.external_id, person.chat, first)
+        await open_chat(self._services.engine, person.external_id, person.chat, first)
 
     async def _sent(self, person: _Person, words: Said) -> Sent:
         choice, label = words.choice, None
         at = pointed(choice) if choice else None
         if at is not None:
-            choice = await find_choice(self._services.sessions, person.external_id, *at) or choice
+            choice = await find_choice(self._services.engine, person.external_id, *at) or choice
         if choice and needs_label(choice):
             label = await self._label(person, choice)
         key = f"tg:{person.updates[-1]}"
@@ -129,7 +129,7 @@ class Taking:
         return Sent(sent.external_id, sent.text, sent.choice, label)
 
     async def _label(self, person: _Person, choice: str) -> str | None:
-        known = await find_conversation(self._services.sessions, person.external_id)
+        known = await find_conversation(self._services.engine, person.external_id)
         return await find_label(self._services.engine, known.id, None, choice) if known else None
 
     # ---- too much ----
@@ -137,7 +137,7 @@ class Taking:
     async def _within_limits(self, person: _Person, known: Known | None) -> bool:
         """The same as on the page. Whoever sends too much is told once; an emergency is always heard."""
         arrived, limits = person.arrived, self._services.limits
-        if arrived.text and emergency.detect(arrived.text) is not None:
+        if arrived.text and emergency.hear(arrived.text).surely:
             return True
         try:
             await limits.check("message", conversation=person.external_id)
@@ -152,12 +152,12 @@ class Taking:
 
     async def _refuse(self, person: _Person, error: AppError) -> None:
         """Once for each spell of it, so that refusing is no flood either."""
-        known = await find_conversation(self._services.sessions, person.external_id)
+        known = await find_conversation(self._services.engine, person.external_id)
         with contextlib.suppress(TooManyRequests):
             await self._services.limits.check("refusal", conversation=person.external_id)
             if known is not None:
                 await self._notice(known, f"tg:{person.updates[-1]}.limit", error)
-        await mark_handled(self._services.sessions, *person.updates)
+        await mark_handled(self._services.engine, *person.updates)
 
     # ---- files ----
 
@@ -174,7 +174,7 @@ class Taking:
         if words:
             await self._say(person, Said(words))
         else:
-            await mark_handled(self._services.sessions, *person.updates)
+            await mark_handled(self._services.engine, *person.updates)
 
     async def _fetch(self, announced: Sequence[FileSent]) -> tuple[list[SafeFile], AppError | None]:
         """Those that can be taken, and why one of the others cannot."""

@@ -117,7 +117,7 @@ class Turns:
         # Only now: what was handled while the last list was read would else be taken a second time.
         self._taken -= self._done
         self._done.clear()
-        for waiting in await list_waiting(self._services.sessions, but=self._taken):
+        for waiting in await list_waiting(self._services.engine, but=self._taken):
             follows = waiting.update_id <= self._last + 1
             if self._settle and not follows and waiting.age_s < _GAP_S:
                 return _GAP_S / 2
@@ -195,10 +195,10 @@ class Turns:
     async def _given_up(self, item: _Item) -> bool:
         with contextlib.suppress(Unavailable):
             if item.attempts >= _MOST_ATTEMPTS:
-                await mark_handled(self._services.sessions, *item.updates)
+                await mark_handled(self._services.engine, *item.updates)
                 return True
             for number in item.updates:
-                await count_attempt(self._services.sessions, number)
+                await count_attempt(self._services.engine, number)
         return not item.updates
 
     async def _handle(self, item: _Item) -> None:
@@ -225,7 +225,7 @@ class Turns:
         """One sentence and a link, once an hour at most."""
         chat, code = waiting.body.get(GROUP), waiting.body.get("language_code")
         with contextlib.suppress(Unavailable):
-            await mark_handled(self._services.sessions, waiting.update_id)
+            await mark_handled(self._services.engine, waiting.update_id)
         self._done.add(waiting.update_id)
         now = asyncio.get_running_loop().time()
         if (

@@ -6,6 +6,7 @@ import logging
 import signal
 from datetime import UTC, datetime, timedelta
 
+import uvloop
 from procrastinate import App, PsycopgConnector
 
 from backend.booking import expire_holds
@@ -139,7 +140,7 @@ async def work(settings: Settings) -> None:
 def main() -> None:
     settings = Settings()
     set_up_logging(settings.log_level)
-    asyncio.run(work(settings))
+    uvloop.run(work(settings))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from bot import phrases, shared_flow
 from bot.actions import Actions
-from bot.buttons import TOPICS, answer_buttons, button, entry_buttons, topic_buttons
+from bot.buttons import answer_buttons, button, entry_buttons, every_topic_button, topic_buttons
 from bot.other_languages import SENTENCES
 from bot.phrases import KNOWN, SPOKEN, say
+from bot.topics import entries_of
 from bot.turn import FACETS, Choice, DialogueState, Reply, Turn
 from knowledge_base.entry import Entry
 
@@ -162,18 +163,18 @@ class Answers:
         return self._reply(text, intent=f"change_language:{code}", choices=self._topic_choices(), state=state)
 
     def _topics(self) -> Reply:
-        return self._reply(say(self.language, "topics"), intent="help", choices=self._topic_choices())
+        return self._reply(say(self.language, "topics"), intent="help", choices=every_topic_button(self.language))
 
     def _topic(self, rest: str) -> Reply:
-        category, _, offset = rest.partition(":")
-        entries = self.actions.entries_about(category) if category in TOPICS else ()
+        topic, _, offset = rest.partition(":")
+        entries = entries_of(topic, self.actions)
         start = int(offset) if offset.isdecimal() and len(offset) < 4 else 0
         page = entries[start : start + _TOPIC_PAGE]
         if not page:
             return self._over()
-        more = (self._choice("topic", f"{category}:{start + _TOPIC_PAGE}", key="more"),)
+        more = (self._choice("topic", f"{topic}:{start + _TOPIC_PAGE}", key="more"),)
         return self._reply(
-            say(self.language, "topic.which", topic=say(self.language, f"topic.{category}")),
+            say(self.language, "topic.which", topic=say(self.language, f"topic.{topic}")),
             intent="help",
             choices=(
                 *self._entry_choices(page),

@@ -31,6 +31,7 @@ async def answer(asked: Reply, turn: Turn, visits: Visits, entries: Entries) -> 
         reply = await _refused(step, chosen, why)
     if asked.intent not in ("book", reply.intent):  # the act that was recognised, also when it cannot be done
         reply = replace(reply, intent=asked.intent)
+    reply = replace(reply, emergency=asked.emergency)
     aside = chosen.partition(":")[0] in _ASIDE and reply.state.booking == turn.state.booking
     return with_resume(reply) if aside else reply
 

@@ -7,23 +7,11 @@ from babel.dates import format_timedelta
 
 from bot.bookings import PARTS, Draft, read_day, read_moment
 from bot.phrases import SPOKEN, digits, language_name, locale, say
+from bot.topics import FIRST, FORMER, TOPICS
 from bot.turn import Choice
 from bot.visit_card import short_day, short_moment
 from knowledge_base.entry import Entry
 
-TOPICS = (
-    "documenti",
-    "abitare",
-    "lavoro",
-    "salute",
-    "formazione",
-    "famiglia",
-    "emergenza",
-    "diritti",
-    "accesso_ai_servizi",
-    "societa_inclusiva",
-)
-"""Categories of the knowledge base in the order a person sees them."""
 _WAITING = {"join": "wait_join", "take": "wait_take", "pass": "wait_pass", "leave": "wait_leave"}
 
 
@@ -38,7 +26,24 @@ def entry_buttons(language: str, entries: Iterable[Entry]) -> tuple[Choice, ...]
 
 
 def topic_buttons(language: str) -> tuple[Choice, ...]:
-    return tuple(Choice(f"topic:{topic}", say(language, f"topic.{topic}")) for topic in TOPICS)
+    """Those to begin with, and the way to the rest."""
+    return (*first_topics(language), more_topics(language))
+
+
+def first_topics(language: str) -> tuple[Choice, ...]:
+    return _topics(language, FIRST)
+
+
+def more_topics(language: str) -> Choice:
+    return button(language, "topics", key="more_topics")
+
+
+def every_topic_button(language: str) -> tuple[Choice, ...]:
+    return _topics(language, TOPICS)
+
+
+def _topics(language: str, topics: Iterable[str]) -> tuple[Choice, ...]:
+    return tuple(Choice(f"topic:{topic}", say(language, f"topic.{topic}")) for topic in topics)
 
 
 def answer_buttons(language: str, entry: Entry) -> tuple[Choice, ...]:
@@ -73,7 +78,7 @@ def label_of(choice: str, language: str, find_entry: Callable[[str], Entry | Non
     found = entry.text_for(language) if entry else None
     if found:
         return found[1].title
-    if name == "topic" and rest.split(":")[0] in TOPICS:
+    if name == "topic" and rest.split(":")[0] in (*TOPICS, *FORMER):
         return say(language, f"topic.{rest.split(':')[0]}")
     if name == "language" and rest in SPOKEN:
         return SPOKEN[rest].name

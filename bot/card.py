@@ -1,14 +1,14 @@
 """The one place that makes a card of an entry, for every channel."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from urllib.parse import quote
 
 from babel.dates import format_date, format_skeleton, format_time, get_day_names
 
-from bot.phrases import digits, isolate, join, language_name, locale, say
-from knowledge_base.entry import WEEKDAYS, Entry, Facts, Period, Phone, Text, TextState
+from bot.phrases import SOURCE, digits, isolate, join, language_name, locale, say
+from knowledge_base.entry import WEEKDAYS, Entry, Facts, Period, Phone, Picture, Text, TextState
 from knowledge_base.opening import Opening, opening
 
 EMERGENCY_NUMBER = "112"
@@ -27,6 +27,11 @@ FACET_ROWS = {
 }
 
 
+MATTERS = (("open", "when"), ("where",), ("phone",), ("cost",), ("bring",), ("steps",), ("web",), ("email",), ("who",))
+"""Facts by how much they decide what somebody does next; of the two that say when, the first is enough."""
+SHOWN_FIRST = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of a card. `values` are ready to show; `links` stand beside them, in the same order, or are empty."""
@@ -39,6 +44,8 @@ class Row:
     numbered: bool = False
     italian: bool = False
     """Values are Italian names or addresses, whatever the language of the card: they stay left to right."""
+    first: bool = True
+    """One of the few that matter most; the others may be folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +55,15 @@ class Card:
     language: str
     """Language the texts are really in; another than asked for when a translation is missing."""
     lead: str
+    need: str | None
+    """What to show somebody at a counter, in Italian."""
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     sources: tuple[str, ...]
     checked: str
     text_state: TextState
     open_now: bool | None
+    picture: Picture | None = None
 
     def row(self, key: str) -> Row | None:
         return next((row for row in self.rows if row.key == key), None)
@@ -71,13 +81,20 @@ def build_card(entry: Entry, language: str, *, now: datetime, variant: str = "fu
         title=text.title,
         language=written_in,
         lead=text.simple if variant == "simple" else text.summary,
+        need=_need(entry),
         rows=_rows(entry, text, language=language, state=state, variant=variant),
         notes=_notes(entry, language, written_in=written_in, today=now.date()),
         sources=tuple(source.split()[0] for source in entry.record.source if source.startswith("http")),
         checked=_month(entry.checked_on, language),
         text_state=entry.text_state(language),
         open_now=state.open_now if state else None,
+        picture=entry.facts.picture if variant == "full" else None,
     )
+
+
+def _need(entry: Entry) -> str | None:
+    italian = entry.texts.get(SOURCE)
+    return say(SOURCE, "show.need", title=italian.title) if italian else None
 
 
 def _rows(entry: Entry, text: Text, *, language: str, state: Opening | None, variant: str) -> tuple[Row, ...]:
@@ -107,20 +124,30 @@ def _rows(entry: Entry, text: Text, *, language: str, state: Opening | None, var
         row("bring", text.bring, ask=asked == "documents"),
         row("cost", _cost(facts, text, language), ask=asked == "cost" or local),
         row("where", _one(place_of(facts)), ask=asked == "where" or local, italian=True),
+        _links("map", language, *_map(facts, language)),
         row("when", _hours(facts, text, language), ask=asked == "when" or local),
         _phones(facts.phones, language) or row("phone", (), ask=asked == "phone" or local),
         _emails(facts.emails, language),
         _links("web", language, *_web(facts)),
         row("spoken", _spoken(facts, language)),
         row("steps", text.steps, ask=asked == "how", numbered=True),
-        _links("map", language, *_map(facts, language)),
     )
     rows = tuple(one for one in every if one is not None)
     if asked:
         return tuple(one for one in rows if one.key in FACET_ROWS[asked])
     if variant == "simple":
         return tuple(one for one in rows if one.key in ("danger", "open", "where", "when", "phone", "map"))
-    return _together(rows, language)
+    return _what_matters_first(_together(rows, language))
+
+
+def _what_matters_first(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Marks three that are known, with the number for danger and the map of a place beside them; what nobody knows
+    comes among them where there are fewer."""
+    known = {row.key for row in rows if row.known}
+    facts = [next(key for key in keys if key in known) for keys in MATTERS if known.intersection(keys)][:SHOWN_FIRST]
+    shown = {"danger", *facts, *(("map",) if "where" in facts else ())}
+    few = len(facts) < SHOWN_FIRST
+    return tuple(replace(row, first=row.key in shown or (few and not row.known)) for row in rows)
 
 
 def _together(rows: tuple[Row, ...], language: str) -> tuple[Row, ...]:
@@ -211,11 +238,11 @@ def _spoken(facts: Facts, language: str) -> tuple[str, ...]:
 
 def _hours(facts: Facts, text: Text, language: str) -> tuple[str, ...]:
     always = (say(language, "card.always_open"),) if facts.always_open else ()
-    lines = tuple(_period_line(period, language) for period in facts.schedule)
+    lines = tuple(period_line(period, language) for period in facts.schedule)
     return (*always, *lines, *_one(text.hours))
 
 
-def _period_line(period: Period, language: str) -> str:
+def period_line(period: Period, language: str) -> str:
     days = _days(period.days, language)
     if period.opens and period.closes:
         hours = {"opens": clock(period.opens, language), "closes": clock(period.closes, language)}

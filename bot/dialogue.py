@@ -7,15 +7,33 @@ from bot import booking_steps, handover_flow, keywords, privacy_flow, shared_flo
 from bot.actions import Actions
 from bot.answers import MISSES_BEFORE_PERSON, Answers
 from bot.bookings import BUTTONS
-from bot.buttons import button, topic_buttons
-from bot.language import named
+from bot.buttons import button, first_topics, more_topics
+from bot.language_names import named
+from bot.meaning import meant
 from bot.phrases import say
-from bot.privacy import short_notice
-from bot.turn import FACETS, Choice, Emergency, EmergencyLine, Intent, Keeping, Reply, Turn
+from bot.privacy import first_words, short_notice
+from bot.topics import ANY_DANGER, DANGER, TOPICS, entries_of
+from bot.turn import (
+    FACETS,
+    Choice,
+    DialogueState,
+    Emergency,
+    EmergencyLine,
+    Incoming,
+    Intent,
+    Keeping,
+    Reply,
+    Turn,
+    Understanding,
+)
+from knowledge_base.entry import Kind
 from knowledge_base.search import Band
 
-_ACT_SURE = 0.55
-"""Below this an act is not taken from the classifier: the sentence is looked up instead."""
+_NOD_SURE = 0.55
+"""Below this yes and no are not taken from the classifier."""
+_ACT_VERY_SURE = 0.8
+_MUCH_LIKE_DANGER = 0.7
+"""Chance of danger (decision 24)."""
 BOOKING = {
     Intent.BOOK: "book",
     Intent.RESCHEDULE: "move_mine",
@@ -33,7 +51,29 @@ def respond(turn: Turn, actions: Actions) -> Reply:
     reply = answering.written() if choice is None else answering.pressed(choice)
     reply = shared_flow.with_unread(reply, turn.incoming.unread)
     plain = not (reply.books or reply.emergency or reply.erase or reply.hands_over)
-    return booking_steps.with_resume(reply) if plain else reply
+    return _with_numbers(booking_steps.with_resume(reply) if plain else reply, turn, actions)
+
+
+def _with_numbers(reply: Reply, turn: Turn, actions: Actions) -> Reply:
+    """The answer as it is and one quiet line with it, when there may be danger in the words."""
+    perhaps = turn.understanding.perhaps_emergency
+    told = reply.emergency or reply.erase or reply.books == "typed"
+    if perhaps is None or told or perhaps.chance < _chance_needed(turn, actions):
+        return reply
+    choices, human = reply.choices, button(reply.language, "human")
+    if choices and human not in choices and not (reply.books or reply.hands_over):
+        choices = (*choices, human)
+    return replace(reply, choices=choices, emergency=emergency_lines(perhaps, reply.language, actions))
+
+
+def _chance_needed(turn: Turn, actions: Actions) -> float:
+    """What is surely something else has to sound much like danger."""
+    guess, found = turn.understanding.guess, turn.understanding.found
+    if guess and guess.intent not in (Intent.ASK, Intent.HUMAN, Intent.HELP) and guess.confidence >= _ACT_VERY_SURE:
+        return _MUCH_LIKE_DANGER
+    entry = actions.find_entry(found.hits[0].id) if found and found.band is Band.SURE else None
+    harmless = entry and not entry.facts.danger and entry.kind is not Kind.EMERGENCY_LINE
+    return _MUCH_LIKE_DANGER if harmless else 0.0
 
 
 def emergency_lines(emergency: Emergency, language: str, actions: Actions) -> tuple[EmergencyLine, ...]:
@@ -49,6 +89,8 @@ def emergency_lines(emergency: Emergency, language: str, actions: Actions) -> tu
 
 def respond_held(turn: Turn, actions: Actions) -> Reply | None:
     """While a person has the word, or is waited for: see `handover_flow.respond_held`."""
+    if turn.incoming.choice == f"topic:{DANGER}":
+        turn = replace(turn, understanding=replace(turn.understanding, emergency=ANY_DANGER))
     emergency = turn.understanding.emergency
     lines = emergency_lines(emergency, turn.incoming.language, actions) if emergency else ()
     return handover_flow.respond_held(turn, lines)
@@ -56,10 +98,18 @@ def respond_held(turn: Turn, actions: Actions) -> Reply | None:
 
 def welcome(language: str, keeping: Keeping) -> Reply:
     """The first message of every conversation: what this is, what is kept of it, and where one can begin."""
-    others = ("book", "human", "privacy")
-    choices = (*topic_buttons(language), *(button(language, name) for name in others))
-    text = f"{say(language, 'welcome')}\n\n{short_notice(language, keeping)}"
-    return Reply(language, text, "greet", choices=choices)
+    people = (button(language, "human"), button(language, "book"))
+    choices = (*first_topics(language), *people, more_topics(language), button(language, "privacy"))
+    return Reply(language, first_words(language, keeping), "greet", choices=choices)
+
+
+def welcome_to(topic: str, language: str, keeping: Keeping, actions: Actions) -> Reply:
+    """The first message for somebody who comes for one topic; the usual one when nobody knows that topic."""
+    if topic not in TOPICS:
+        return welcome(language, keeping)
+    pressed = Turn(Incoming(language, choice=f"topic:{topic}"), Understanding(), DialogueState(), keeping)
+    reply = respond(pressed, actions)
+    return replace(reply, text=f"{reply.text}\n\n{short_notice(language, keeping)}")
 
 
 class _Turn(Answers):
@@ -70,7 +120,7 @@ class _Turn(Answers):
     def written(self) -> Reply:
         understanding = self.turn.understanding
         first = self._emergency() or self._pointed() or self._answer_to_question() or self._booking_words()
-        reply = first or self._act() or self._facet() or self._found()
+        reply = first or self._act() or self._found()
         if understanding.written_in and not (reply.emergency or reply.hands_over or reply.books):
             return self._suggest_language(reply, understanding.written_in)
         return reply
@@ -97,7 +147,7 @@ class _Turn(Answers):
         """Yes or no after we asked something; a new question instead is answered as a new question."""
         guess, pending = self.turn.understanding.guess, self.state.pending
         guess = keywords.nod(self.turn.incoming.text) or guess
-        if guess is None or guess.intent not in (Intent.YES, Intent.NO) or guess.confidence < _ACT_SURE:
+        if guess is None or guess.intent not in (Intent.YES, Intent.NO) or guess.confidence < _NOD_SURE:
             return None
         if not booking_steps.nods(self.turn):
             return None
@@ -117,20 +167,22 @@ class _Turn(Answers):
         state, offered = self.state, self.state.offered
         if state.pending or (not offered and state.last_entry is None):
             return None
-        meant = keywords.pointed_at(self.turn.incoming.text, self.language, choices=len(offered))
-        if isinstance(meant, int):
-            return self._entry_button(offered[meant])
-        if meant is None or (meant == "none" and not offered):
+        which = keywords.pointed_at(self.turn.incoming.text, self.language, choices=len(offered))
+        if isinstance(which, int):
+            return self._entry_button(offered[which])
+        if which is None or (which == "none" and not offered):
             return None
-        return self._which(state.others if meant == "not_that" else ())
+        return self._which(state.others if which == "not_that" else ())
 
     def _act(self) -> Reply | None:
-        guess = self.turn.understanding.guess
-        if guess is None or guess.intent.facet or guess.intent is Intent.ASK or not self._act_wins():
+        guess = meant(self.turn.understanding, self.state.last_entry)
+        if guess is None:
             return None
         intent = guess.intent
+        if intent.facet and self.state.last_entry:
+            return self._about(self.state.last_entry, intent.facet)
         if intent is Intent.CHANGE_LANGUAGE:
-            wanted = guess.language or named(self.turn.incoming.text)
+            wanted = named(self.turn.incoming.text) or guess.language
             return self._change_language(wanted) if wanted else self._languages()
         if intent in SMALL_TALK:
             return self._small_talk(intent)
@@ -143,25 +195,6 @@ class _Turn(Answers):
         if intent in (Intent.HUMAN, Intent.FORGET, Intent.WHAT_DO_YOU_KNOW):
             return self.pressed(intent.value)
         return None
-
-    def _act_wins(self) -> bool:
-        """An act against an entry found for the same words: the surer of the two is what was meant."""
-        guess, found = self.turn.understanding.guess, self.turn.understanding.found
-        if guess is None or guess.confidence < _ACT_SURE:
-            return False
-        entry_score = found.hits[0].score if found and found.band is Band.SURE else 0.0
-        return guess.confidence >= entry_score
-
-    def _facet(self) -> Reply | None:
-        """A follow-up is about the last answer unless another entry is surely meant."""
-        guess, last = self.turn.understanding.guess, self.state.last_entry
-        if guess is None or last is None or guess.intent.facet is None or guess.confidence < _ACT_SURE:
-            return None
-        found = self.turn.understanding.found
-        other = found is not None and found.band is Band.SURE and found.hits[0].id != last
-        if other and found is not None and found.hits[0].score > guess.confidence:
-            return None
-        return self._about(last, guess.intent.facet)
 
     def _found(self) -> Reply:
         if keywords.is_wordless(self.turn.incoming.text):
@@ -184,6 +217,8 @@ class _Turn(Answers):
             return self._books(choice)
         if name in shared_flow.CHOICES:
             return shared_flow.answer(choice, self.turn, self.actions) or self._link(rest)
+        if choice == f"topic:{DANGER}":
+            return self._danger()
         handlers = {
             "entry": self._entry_button,
             "topic": self._topic,
@@ -213,6 +248,23 @@ class _Turn(Answers):
         if choice in privacy_flow.CHOICES:
             return privacy_flow.answer(choice, self.turn)
         return plain[choice]() if choice in plain else self._over()
+
+    def _danger(self) -> Reply:
+        """All numbers at once, then who else helps: nobody in danger is asked first what it is."""
+        lines = emergency_lines(ANY_DANGER, self.language, self.actions)
+        others = [entry for entry in entries_of(DANGER, self.actions) if entry.id not in ANY_DANGER.lines]
+        return self._reply(
+            say(self.language, f"emergency.{ANY_DANGER.kind}"),
+            intent="emergency",
+            emergency=lines,
+            choices=(
+                self._choice("human"),
+                *self._entry_choices(others),
+                self._choice("topic", f"{DANGER}:0", key="more"),
+                self._choice("safe"),
+            ),
+            state=self._fresh(offered=tuple(entry.id for entry in others)).change(danger=True),
+        )
 
     def _entry_button(self, entry_id: str) -> Reply:
         entry = self.actions.find_entry(entry_id)

@@ -1,348 +1,119 @@
 """Recognises that somebody is in danger, before anything else is done with a message (design section 4.2).
 
-Fixed phrases that people can review line by line, in `emergency_phrases/<code>.txt`; adding a language is adding one
-file. All files hold at once, for people do not always write in the language they chose. How it works: every word of a
-message gets one bit, so the places of a word, of a list of words and of a whole phrase are integers, and "b within
-four words after a" is a shift and an AND. Nothing backtracks, so no message can make it slow.
+First by fixed phrases that people can review line by line, in `emergency_phrases/<code>.txt`; adding a language is
+adding one file. All files hold at once, for people do not always write in the language they chose. What the phrases do
+not know, a small model hears that has learnt from reviewed messages, in `emergency_examples/<code>.tsv` (decision 24).
 """
 
 import hashlib
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import permutations
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
-from bot.emergency_words import (
-    KEY,
-    TOKEN,
-    Atom,
-    Vocabulary,
-    forms_of,
-    letters_of,
-    places_of,
-    spell,
-    with_letters_for_figures,
-    written_by_ear,
-)
+from bot.emergency_kinds import KINDS, LINES, NUMBERS, UNSURE, emergency_of
+from bot.emergency_model import EXAMPLES, Listener, train
+from bot.emergency_rules import PHRASES, Rules
 from bot.turn import Emergency
-from knowledge_base import normalise
+from knowledge_base import classifier, files, ngrams, normalise
+from knowledge_base.files import CONTENT
 from knowledge_base.kept import kept
 
-PHRASES = Path(__file__).with_name("emergency_phrases")
+__all__ = ["KINDS", "LINES", "NUMBERS", "Heard", "detect", "hear", "warm_up"]
 
-NUMBERS: Mapping[str, tuple[str, ...]] = {
-    "violence": ("112", "1522"),
-    "attack": ("112",),
-    "suicide": ("112",),
-    "child": ("114", "112"),
-    "missing": ("116000", "112"),
-    "trafficking": ("numero-verde-antitratta", "112"),
-    "medical": ("112",),
-    "fire": ("112",),
-}
-"""Every kind, most urgent first, with the entries whose numbers it needs."""
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_SURELY = 0.85
+_PERHAPS = 0.35
+"""Chances; how they were chosen stands in decision 24."""
+_REMEMBERED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a message says of danger; at most one of the two."""
+
+    surely: Emergency | None = None
+    perhaps: Emergency | None = None
+    """Too likely to pass over, too unlikely to answer nothing else."""
+
+
+_NOTHING = Heard()
+
+
+def hear(text: str) -> Heard:
+    """By the phrases, and by the model where they find nothing. Asked again about the same message it still knows."""
+    key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    if key not in _HEARD:
+        _HEARD[key] = _hear(text)
+        if len(_HEARD) > _REMEMBERED:
+            _HEARD.popitem(last=False)
+    return _HEARD[key]
+
+
+_HEARD: OrderedDict[bytes, Heard] = OrderedDict()
+"""By digest: what people write is not kept in memory."""
+
+
+def _hear(text: str) -> Heard:
+    if found := detect(text):
+        return Heard(surely=found)
+    opinion = _loaded().listener.opinion(text)
+    if opinion.chance < _PERHAPS:
+        return _NOTHING
+    of_kind = emergency_of([opinion.kind]) if opinion.kind else None
+    emergency = replace(of_kind or UNSURE, chance=opinion.chance)
+    return Heard(surely=emergency) if opinion.chance >= _SURELY else Heard(perhaps=emergency)
 
 
 def detect(text: str) -> Emergency | None:
-    """The most urgent kind of danger a message speaks of, with the numbers of every kind it speaks of."""
-    found = {pattern.kind for pattern in _rules().matches(text)}
-    kinds = [kind for kind in NUMBERS if kind in found]
-    if not kinds:
-        return None
-    lines = dict.fromkeys(line for kind in kinds for line in NUMBERS[kind])
-    if any(NUMBERS[kind][0] == "112" for kind in kinds):
-        lines = {"112": None} | lines
-    return Emergency(kinds[0], tuple(lines))
-
-
-# --- Phrases ----------------------------------------------------------------------------------------------------------
-
-_GAP = 3
-_GAPS = {".": 0, "..": 2, "&": 5, "...": 9}
-"""How many words may stand in between, unless it is the usual number."""
-_SECTIONS = ("options", "words", "not typos", *NUMBERS)
+    """By the phrases alone: the most urgent kind of danger, with the numbers of every kind a message speaks of."""
+    return emergency_of({pattern.kind for pattern in _loaded().rules.matches(text)})
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
-    kind: str
-    """Empty for a look-alike: its words count for nothing."""
-    elements: tuple[int, ...]
-    gaps: tuple[int, ...]
-    """How many words may stand before each element but the first."""
-    source: str
-    """File and line, for whoever reviews an alarm."""
-
-    def ends(self, masks: Mapping[int, int]) -> list[int]:
-        """Where the phrase can have come to, element by element; the last one is 0 when it does not occur."""
-        reached = [masks.get(self.elements[0], 0)]
-        for element, gap in zip(self.elements[1:], self.gaps, strict=True):
-            if not reached[-1]:
-                return [0]
-            reached.append(_window(reached[-1], gap + 1) & masks.get(element, 0))
-        return reached
-
-    def covers(self, masks: Mapping[int, int]) -> int:
-        """Places of all the words of all its occurrences."""
-        reached = self.ends(masks)
-        covered = here = reached[-1]
-        if not here:
-            return 0
-        for before, gap in zip(reached[-2::-1], self.gaps[::-1], strict=True):
-            width = gap + 1
-            here = before & (_window(here, width) >> (width + 1))
-            covered |= here
-        return covered
+class _Loaded:
+    rules: Rules
+    listener: Listener
 
 
-def _window(mask: int, width: int) -> int:
-    """The next `width` places after each."""
-    mask, done = mask << 1, 1
-    while done < width:
-        step = min(done, width - done)
-        mask |= mask << step
-        done += step
-    return mask
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    section: str
-    text: str
-    source: str
-
-
-def _lines(path: Path) -> Iterator[_Line]:
-    section = ""
-    for number, raw in enumerate(path.read_text("utf-8").splitlines(), 1):
-        text = raw.partition("#")[0].strip()
-        if text.startswith("["):
-            section = text.strip("[]")
-        elif text and section not in _SECTIONS:
-            raise ValueError(f"{path.name}:{number}: unknown section {section!r}")
-        elif text:
-            yield _Line(section, text, f"{path.name}:{number}")
-
-
-class _Rules:
-    """All phrase files, ready to be looked up. Raises ValueError with file and line for a line it cannot read."""
-
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self._vocabulary = Vocabulary()
-        self._phrases: dict[int, tuple[int, ...]] = {}
-        self._atoms: dict[Atom, int] = {}
-        self._read_before: dict[tuple[str, bool], int] = {}
-        self._lists: dict[tuple[str, str, bool], tuple[int, frozenset[int]]] = {}
-        self._elements: dict[frozenset[int], int] = {}
-        patterns = [pattern for path in paths for pattern in self._read(path)]
-        self._lists_of = _members(self._lists.values())
-        self._elements_of = _members((element, atoms) for atoms, element in self._elements.items())
-        used = Counter(part for parts in self._phrases.values() for part in parts)
-        rarest = {phrase: min(parts, key=used.__getitem__) for phrase, parts in self._phrases.items()}
-        self._phrases_of = _members((phrase, (part,)) for phrase, part in rarest.items())
-        self._alarms = _by_rarest([pattern for pattern in patterns if pattern.kind])
-        self._look_alikes = _by_rarest([pattern for pattern in patterns if not pattern.kind])
-
-    def matches(self, text: str) -> list[Pattern]:
-        """The phrases of danger in a text, when the words of look-alikes have been taken out."""
-        places = places_of(text)
-        words = [word for word in places if word]
-        known = {
-            word: found
-            for word, sound in zip(words, written_by_ear(words), strict=True)
-            if (found := self._vocabulary.find(word, sound))
-        }
-        masks = self._element_masks(known, places)
-        alarms = [pattern for pattern in _candidates(self._alarms, masks) if pattern.ends(masks)[-1]]
-        covered = 0
-        for pattern in _candidates(self._look_alikes, masks) if alarms else ():
-            covered |= pattern.covers(masks)
-        # A phrase of several words may go on past the place where it was reached.
-        sure = [pattern for pattern in alarms if not covered or not covered & _window(pattern.covers(masks) >> 1, 6)]
-        kinds = {pattern.kind for pattern in sure}
-        if doubtful := [pattern for pattern in alarms if pattern.kind not in kinds]:
-            masks = self._element_masks(known, {word: mask & ~covered for word, mask in places.items()})
-            sure += [pattern for pattern in doubtful if pattern.ends(masks)[-1]]
-        return sure
-
-    def _element_masks(self, known: Mapping[str, set[int]], places: Mapping[str, int]) -> Mapping[int, int]:
-        """Where each element of a phrase occurs: from words to phrases of words, to lists, to elements."""
-        atoms = _spread(((places[text], numbers) for text, numbers in known.items()))
-        atoms.update(self._phrase_masks(atoms))
-        atoms.update(_spread((mask, self._lists_of.get(atom, ())) for atom, mask in atoms.items()))
-        return _spread((mask, self._elements_of.get(atom, ())) for atom, mask in atoms.items())
-
-    def _phrase_masks(self, words: Mapping[int, int]) -> Iterator[tuple[int, int]]:
-        """Alternatives of several words in a row; all their places count, so that both neighbours are next to them."""
-        for phrase in [phrase for word in words for phrase in self._phrases_of.get(word, ())]:
-            parts = self._phrases[phrase]
-            here = words.get(parts[0], 0)
-            for part in parts[1:]:
-                here = (here << 1) & words.get(part, 0) if here else 0
-            if here:
-                for _ in parts[1:]:
-                    here |= here >> 1
-                yield phrase, here
-
-    def _read(self, path: Path) -> Iterator[Pattern]:
-        lists: dict[str, list[str]] = defaultdict(list)
-        by_ear = False
-        for line in _lines(path):
-            try:
-                if line.section == "options":
-                    by_ear = {"spelling = by ear": True}[line.text]
-                elif line.section == "words":
-                    name, _, words = line.text.partition(" = ")
-                    lists[name] += words.split()
-                elif line.section == "not typos":
-                    forms = (form for word in line.text.split() for form in forms_of(spell(letters_of(word))))
-                    self._vocabulary.not_typos.update(forms)
-                else:
-                    yield from self._patterns(line, lists, by_ear)
-            except (KeyError, ValueError) as error:
-                raise ValueError(f"{line.source}: cannot read {line.text!r}") from error
-
-    def _patterns(self, line: _Line, lists: Mapping[str, list[str]], by_ear: bool) -> Iterator[Pattern]:
-        kind = "" if line.text.startswith("!") else line.section
-        for parts in permutations(line.text.removeprefix("!").split(" & ")):
-            for specs in _with_and_without(" & ".join(parts).split()):
-                elements: list[int] = []
-                gaps: list[int] = []
-                gap: int | None = None
-                # By ear "I took" and "she took" are the same: not for look-alikes, nor for a single word.
-                heard = by_ear and bool(kind) and len([spec for spec in specs if spec not in _GAPS]) > 1
-                for spec in specs:
-                    if spec in _GAPS:
-                        gap = max(gap or 0, _GAPS[spec])
-                        continue
-                    atoms = frozenset(self._alternative(part, line, lists, heard) for part in spec.split("|"))
-                    elements.append(self._elements.setdefault(atoms, len(self._elements)))
-                    gaps.append(_GAP if gap is None else gap)
-                    gap = None
-                yield Pattern(kind, tuple(elements), tuple(gaps[1:]), line.source)
-
-    def _alternative(self, part: str, line: _Line, lists: Mapping[str, list[str]], by_ear: bool) -> int:
-        if not part.startswith("@"):
-            return self._atom(part, by_ear)
-        key = (line.source.partition(":")[0], part, by_ear)
-        if key not in self._lists:
-            if part[1:] not in lists:
-                raise ValueError(f"no list {part}")
-            atoms = frozenset(self._atom(word, by_ear) for word in lists[part[1:]])
-            self._lists[key] = (self._atoms.setdefault((str(key),), len(self._atoms)), atoms)
-        return self._lists[key][0]
-
-    def _atom(self, spec: str, by_ear: bool) -> int:
-        if (spec, by_ear) in self._read_before:
-            return self._read_before[spec, by_ear]
-        words = [word for part in re.split("[_-]", spec) for word in _marked(part, by_ear)]
-        numbers = tuple(self._atoms.setdefault((word,), len(self._atoms)) for word, _ in words)
-        for number, (word, raw) in zip(numbers, words, strict=True):
-            self._vocabulary.add(word, number, raw)
-        atom = self._atoms.setdefault(tuple(word for word, _ in words), len(self._atoms))
-        if len(numbers) > 1:
-            self._phrases[atom] = numbers
-        self._read_before[spec, by_ear] = atom
-        return atom
-
-
-def _members(groups: Iterable[tuple[int, Iterable[int]]]) -> Mapping[int, list[int]]:
-    """The groups each member is in."""
-    found: dict[int, list[int]] = defaultdict(list)
-    for group, members in groups:
-        for member in members:
-            found[member].append(group)
-    return found
-
-
-def _spread(masks: Iterable[tuple[int, Iterable[int]]]) -> dict[int, int]:
-    """Every mask to all its groups."""
-    found: dict[int, int] = defaultdict(int)
-    for mask, groups in masks:
-        if mask:
-            for group in groups:
-                found[group] |= mask
-    return found
-
-
-def _with_and_without(specs: list[str]) -> Iterator[list[str]]:
-    """A word with a question mark may be missing: then the phrase is read once with it and once without."""
-    at = next((at for at, spec in enumerate(specs) if spec.endswith("?")), None)
-    if at is None:
-        yield specs
-        return
-    yield from _with_and_without([*specs[:at], specs[at][:-1], *specs[at + 1 :]])
-    yield from _with_and_without(specs[:at] + specs[at + 1 :])
-
-
-def _marked(part: str, by_ear: bool) -> Iterator[tuple[str, str]]:
-    """The words of a phrase as messages are spelled, marked as in `Atom`; and as they were written."""
-    if part in ("^", "$"):
-        yield "=" + part, part
-        return
-    bare = part.strip("*")
-    by_ear = by_ear and bare.isascii()
-    whole = "~" if by_ear else "="
-    mark = {(True, False): ">", (False, True): "<", (True, True): "@" if by_ear else "+"}.get(
-        (part.startswith("*"), part.endswith("*")), whole
-    )
-    raws = [with_letters_for_figures(token.replace("'", "")) for token in TOKEN.findall(letters_of(bare))]
-    for raw in raws:
-        word = spell(raw)
-        if mark == "@":
-            word = written_by_ear([word])[0].strip("a")
-        if mark != whole and len(word) < KEY:
-            raise ValueError(f"{part!r} has too few letters")
-        yield mark + word, raw.removeprefix("ال")
-    if not raws:
-        raise ValueError(f"{part!r} has no letters")
-
-
-def _by_rarest(patterns: Iterable[Pattern]) -> Mapping[int, list[Pattern]]:
-    """Each phrase under the one of its elements that fewest phrases have."""
-    patterns = list(patterns)
-    used = Counter(element for pattern in patterns for element in pattern.elements)
-    index: dict[int, list[Pattern]] = defaultdict(list)
-    for pattern in patterns:
-        index[min(pattern.elements, key=lambda element: used[element])].append(pattern)
-    return index
-
-
-def _candidates(index: Mapping[int, list[Pattern]], masks: Mapping[int, int]) -> Iterator[Pattern]:
-    for element in masks:
-        for pattern in index.get(element, ()):
-            if all(other in masks for other in pattern.elements):
-                yield pattern
-
-
-_LOADED: list[_Rules] = []
-"""The rules of this process, once they are read."""
+_LOADED: list[_Loaded] = []
+"""Of this process, once they are read."""
 
 
 def warm_up(folder: Path | None = None) -> None:
-    """Reads the phrase files, which takes seconds; with `folder`, one of our own, once for all processes and starts.
-
-    Raises ValueError with file and line for a line that cannot be read."""
+    """Reads the phrases and trains the model, which takes seconds; with `folder`, one of our own, once for all
+    processes and starts. A line that cannot be read is reported and left out: the others must be heard all the same."""
     if _LOADED:
         return
-    paths = sorted(PHRASES.glob("*.txt"))
-    if folder is None:
-        _LOADED.append(_Rules(paths))
-    else:
-        _LOADED.append(kept(folder, "emergency", _fingerprint(paths), _Rules, lambda: _Rules(paths)))
+    phrases = sorted(PHRASES.glob("*.txt"))
+    code = [*sorted(Path(__file__).parent.glob("emergency*.py")), Path(normalise.__file__)]
+    learnt = [*EXAMPLES.glob("*.tsv"), *CONTENT.rglob("*.json"), *CONTENT.rglob("*.txt")]
+    learnt += [Path(module.__file__) for module in (ngrams, classifier, files) if module.__file__]
+    rules = _kept(folder, "emergency", [*code, *phrases], Rules, lambda: Rules(phrases))
+    listener = _kept(folder, "emergency-model", [*code, *learnt], Listener, train)
+    for line in rules.unread:
+        log.error("emergency phrase %s", line)
+    _LOADED.append(_Loaded(rules, listener))
+
+
+def _kept(folder: Path | None, name: str, made_of: Iterable[Path], kind: type[T], make: Callable[[], T]) -> T:
+    return kept(folder, name, _fingerprint(made_of), kind, make) if folder else make()
 
 
 def _fingerprint(paths: Iterable[Path]) -> str:
-    """Of the phrases and of the code that reads them."""
+    """Of the files it is made of."""
     digest = hashlib.sha256()
-    for path in (*paths, *sorted(Path(__file__).parent.glob("emergency*.py")), Path(normalise.__file__)):
+    for path in sorted(paths):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
 
 
-def _rules() -> _Rules:
+def _loaded() -> _Loaded:
     if not _LOADED:
         warm_up()
     return _LOADED[0]

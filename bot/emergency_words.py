@@ -44,8 +44,10 @@ def with_letters_for_figures(word: str) -> str:
 
 @lru_cache(maxsize=50_000)
 def spell(word: str) -> str:
-    """Double letters, which are misspelled more than anything else, are written once."""
-    return _TWICE.sub(r"\1", with_letters_for_figures(word))
+    """Double letters, which are misspelled more than anything else, are written once; a word of two letters would
+    become another («її», her, is not «і», and)."""
+    word = with_letters_for_figures(word)
+    return _TWICE.sub(r"\1", word) if len(word) > 2 else word
 
 
 def places_of(text: str) -> dict[str, int]:

@@ -11,6 +11,7 @@ from bot.bookings import BUTTONS
 from bot.buttons import button, topic_buttons
 from bot.phrases import SPOKEN, digits, locale, say
 from bot.privacy import long_date
+from bot.topics import DANGER
 from bot.turn import Choice, DialogueState, EmergencyLine, HandOver, Held, Reply, Turn
 from knowledge_base.entry import Entry
 
@@ -104,6 +105,8 @@ def respond_held(turn: Turn, lines: tuple[EmergencyLine, ...]) -> Reply | None:
     """What the service says by itself while somebody waits for a person or talks with one: the numbers in an emergency,
     and answers to its own buttons. Everything else is for the person, and gets None. `lines` are of the emergency."""
     language, choice = turn.incoming.language, turn.incoming.choice
+    if choice == f"topic:{DANGER}":
+        return _emergency(turn, lines)
     if choice is None:
         return _emergency(turn, lines) or _name_of_visit(turn)
     if choice.partition(":")[0] in BUTTONS:

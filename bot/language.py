@@ -58,7 +58,6 @@ def _script(letter: str) -> str:
 def warm_up() -> None:
     _identifier()
     _of_all()
-    _names()
 
 
 def script_of(text: str) -> str | None:
@@ -156,17 +155,3 @@ def suggest(text: str, current: str) -> str | None:
     if found is None or found[0] == current or found[0] not in SPOKEN:
         return None
     return found[0] if found[1] >= _SURE else None
-
-
-@cache
-def _names() -> tuple[tuple[str, str], ...]:
-    """Every known language under its own name and its name in each spoken language, longest first."""
-    pairs = {(language.name.lower(), code) for code, language in KNOWN.items()}
-    pairs |= {(language_name(code, shown_in).lower(), code) for code in KNOWN for shown_in in SPOKEN}
-    return tuple(sorted(pairs, key=lambda pair: -len(pair[0])))
-
-
-def named(text: str) -> str | None:
-    """The code of a language that the text names («en français», «parli arabo?»), or None."""
-    lowered = text[:200].lower()
-    return next((code for name, code in _names() if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", lowered)), None)

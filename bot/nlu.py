@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -67,14 +68,24 @@ class RasaClient:
 
 def read_guess(answer: Any) -> Guess | None:
     """One answer of `POST /model/parse`; None for an intent we do not know. Raises ValueError on rubbish."""
-    if not isinstance(answer, dict) or not isinstance(answer.get("intent"), dict):
+    if not isinstance(answer, dict):
         raise ValueError("not an answer of /model/parse")
-    name, confidence = answer["intent"].get("name"), answer["intent"].get("confidence")
+    language = _language_in(answer.get("entities"))
+    guess = _one(answer.get("intent"), language)
+    ranking = answer.get("intent_ranking") or ()
+    if not isinstance(ranking, list | tuple):
+        raise ValueError("the ranking is no list")
+    ranked = [_one(each, language) for each in ranking]
+    return guess and replace(guess, others=tuple(each for each in ranked if each and each.intent is not guess.intent))
+
+
+def _one(raw: Any, language: str | None) -> Guess | None:
+    if not isinstance(raw, dict):
+        raise ValueError("not an intent")
+    name, confidence = raw.get("name"), raw.get("confidence")
     if not isinstance(confidence, int | float) or not 0 <= confidence <= 1.001:
         raise ValueError("confidence is not between 0 and 1")
-    if name not in set(Intent):
-        return None
-    return Guess(Intent(name), float(confidence), _language_in(answer.get("entities")))
+    return Guess(Intent(name), float(confidence), language) if name in set(Intent) else None
 
 
 def _language_in(entities: Any) -> str | None:

@@ -30,6 +30,12 @@ def short_notice(language: str, keeping: Keeping) -> str:
     return say(language, "welcome.notice", days=days(language, keeping.days))
 
 
+def first_words(language: str, keeping: Keeping) -> str:
+    """What this is, where to call in danger, what is kept. The page shows the first paragraph and folds the others."""
+    parts = (say(language, "welcome"), say(language, "welcome.danger"), short_notice(language, keeping))
+    return "\n\n".join(parts)
+
+
 def controller_line(language: str, keeping: Keeping) -> str:
     """Who answers for the data; as long as nobody was named, just that."""
     if not keeping.controller:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bot.actions import Actions
-from bot.buttons import TOPICS, button, entry_buttons, topic_buttons
+from bot.buttons import button, entry_buttons, topic_buttons
 from bot.nearby import distance, nearest
 from bot.phrases import SPOKEN, say
-from bot.privacy import short_notice
+from bot.privacy import first_words
+from bot.topics import TOPICS, entries_of
 from bot.turn import Choice, Keeping, Reply, Turn
 
 FILES = ("image", "pdf", "voice", "other")
@@ -50,10 +51,10 @@ def linked(payload: str, entries: Actions) -> str | None:
 
 def greeting(language: str, keeping: Keeping) -> Reply:
     """As on the chat page, with what is said there beside the conversation: other languages, and who else reads it."""
-    parts = (say(language, "welcome"), short_notice(language, keeping), say(language, "telegram.notice"))
+    text = f"{first_words(language, keeping)}\n\n{say(language, 'telegram.notice')}"
     others = (button(language, name) for name in ("book", "human", "privacy"))
     choices = (button(language, "languages"), *topic_buttons(language), *others)
-    return Reply(language, "\n\n".join(parts), "greet", choices=choices)
+    return Reply(language, text, "greet", choices=choices)
 
 
 def languages(language: str) -> Reply:
@@ -91,7 +92,7 @@ def _near(turn: Turn, entries: Actions) -> Reply:
     others = (button(language, "topics"), button(language, "human"))
     if point is None:
         return _reply(turn, say(language, "telegram.location_lost"), *others)
-    every = [*entries.desks(), *(entry for topic in TOPICS for entry in entries.entries_about(topic))]
+    every = [*entries.desks(), *(entry for topic in TOPICS for entry in entries_of(topic, entries))]
     near = nearest(point, every)
     if not near:
         desks = entry_buttons(language, entries.desks())

@@ -87,7 +87,7 @@ def _leads(payload: str | None) -> bool:
 
 def _command(arrived: Arrived) -> Said:
     """A command is what it says, unless somebody cries for help behind it."""
-    if arrived.text and emergency.detect(arrived.text):
+    if arrived.text and emergency.hear(arrived.text).surely:
         return Said(arrived.text)
     return Said(choice=_COMMANDS[arrived.command or "help"])
 

@@ -17,7 +17,21 @@ MOST = int(InlineKeyboardMarkupLimit.TOTAL_BUTTON_NUMBER)
 Rows = list[list[dict[str, Any]]]
 _WIDTHS = {4: 6, 3: 10, 2: 17, 1: 36}
 """Letters that can be read on a button of a small phone, by how many stand side by side."""
-_ICONS = {"languages": "🌐", "human": "👤", "useful:yes": "👍", "useful:no": "👎"}
+_ICONS = {
+    "languages": "🌐",
+    "human": "👤",
+    "book": "📅",
+    "useful:yes": "👍",
+    "useful:no": "👎",
+    "topic:pericolo": "🆘",
+    "topic:abitare": "🏠",
+    "topic:lavoro": "🧰",
+    "topic:documenti": "📄",
+    "topic:salute": "❤️",
+    "topic:formazione": "📖",
+    "topic:famiglia": "👪",
+    "topic:cibo": "🍲",
+}
 """For whoever cannot read the language of the message."""
 _LISTED = frozenset(("entry", "about", "pick", "visit"))
 """What is told apart by its whole title, not by its first words."""
@@ -79,7 +93,8 @@ def long_titles(choices: Iterable[ShownChoice]) -> list[ShownChoice]:
 
 def _icon(choice: ShownChoice) -> str:
     name, _, rest = choice.id.partition(":")
-    return _ICONS.get(f"{name}:{rest.rpartition(':')[2]}" if name == "useful" else name, "")
+    exact = name if name not in ("useful", "topic") else f"{name}:{rest.rpartition(':')[2]}"
+    return _ICONS.get(exact, "")
 
 
 def _kind(choice: ShownChoice) -> str:

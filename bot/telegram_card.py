@@ -47,13 +47,14 @@ def lines_of(message: Shown, *, pinned: bool) -> list[Line]:
     language = message.language if message.language in KNOWN else SOURCE
     blocks = [
         _sender(message, language),
-        _numbers(message.emergency, language),
+        _numbers(message.emergency, language) if _is_alarm(message) else [],
         *([] if _in_card(message) else _paragraphs(message, language)),
         *(_card(card, message, language, pinned=pinned) for card in message.entries),
         _visit(message.appointment, language, pinned=pinned),
         _listed(message.choices, language),
         _original(message, language),
         *_of_telegram(message, language),
+        [] if _is_alarm(message) else _quiet_numbers(message.emergency, language),
     ]
     lines: list[Line] = []
     for block in blocks:
@@ -71,7 +72,12 @@ def said(text: str, language: str, *tags: str) -> Span:
 
 def _in_card(message: Shown) -> bool:
     """An answer is its card: the summary that is its text stands in there."""
-    return bool(message.entries) and not message.emergency and message.intent == "ask"
+    return bool(message.entries) and message.intent == "ask"
+
+
+def _is_alarm(message: Shown) -> bool:
+    """Numbers without an alarm are one quiet line under an answer."""
+    return bool(message.emergency) and message.intent == "emergency"
 
 
 def _sender(message: Shown, language: str) -> list[Line]:
@@ -86,6 +92,15 @@ def _numbers(emergency: Sequence[ShownLine], language: str) -> list[Line]:
         turned([Span("📞 "), *_phone(line.number, language), Span("  "), said(_whose(line), language)], language)
         for line in emergency
     ]
+
+
+def _quiet_numbers(emergency: Sequence[ShownLine], language: str) -> list[Line]:
+    if not emergency:
+        return []
+    line = [said(say(language, "emergency.perhaps"), language)]
+    for one in emergency:
+        line += [Span(" 📞 "), *_phone(one.number, language)]
+    return [turned(line, language)]
 
 
 def _whose(line: ShownLine) -> str:
@@ -133,7 +148,7 @@ def _of_telegram(message: Shown, language: str) -> list[list[Line]]:
 
 def _card(card: ShownCard, message: Shown, language: str, *, pinned: bool) -> list[Line]:
     intent = message.intent or ""
-    leads = intent in ("ask", "operator") or intent.startswith("change_language") or bool(message.emergency)
+    leads = intent in ("ask", "operator") or intent.startswith("change_language") or _is_alarm(message)
     named = intent.startswith("facet:") and card.title in message.text  # in the sentence before it
     lines = [] if named else [turned([said(card.title, card.language, "b")], card.language)]
     if leads:

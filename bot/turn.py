@@ -55,6 +55,8 @@ class Guess:
     confidence: float
     language: str | None = None
     """For CHANGE_LANGUAGE: the code of the language that was named."""
+    others: tuple["Guess", ...] = ()
+    """What else it could be, likeliest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Emergency:
     kind: str
     lines: tuple[str, ...]
     """Ids of the entries whose numbers come first, most urgent first."""
+    chance: float = 1.0
+    """Less when no reviewed phrase says so and a model does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ class Understanding:
     written_in: str | None = None
     """Language the text seems to be written in, only when sure enough to suggest a change."""
     emergency: Emergency | None = None
+    perhaps_emergency: Emergency | None = None
+    """Only where `emergency` is None."""
     guess: Guess | None = None
     found: SearchResult | None = None
     wish: Wish | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bot import emergency, keywords, language
+from bot.meaning import meant
 from bot.phrases import SOURCE
 from bot.translation import Translation
 from bot.turn import Guess, Incoming, Understanding
@@ -48,21 +49,25 @@ class Understander:
         if incoming.choice is not None or not incoming.text:
             return Understanding()
         if held:
-            return Understanding(emergency=emergency.detect(incoming.text))
-        written_in = language.suggest(incoming.text, incoming.language)
-        return Understanding(
-            written_in=written_in,
-            emergency=emergency.detect(incoming.text),
+            return Understanding(emergency=emergency.hear(incoming.text).surely)
+        heard = emergency.hear(incoming.text)
+        understood = Understanding(
+            written_in=language.suggest(incoming.text, incoming.language),
+            emergency=heard.surely,
+            perhaps_emergency=heard.perhaps,
             guess=await self._guess(incoming),
-            found=await self._found(incoming, written_in),
         )
+        understood = replace(understood, found=search(self._library(), incoming, understood.written_in))
+        return replace(understood, found=await self._found(incoming, understood))
 
-    async def _found(self, incoming: Incoming, written_in: str | None) -> SearchResult | None:
-        """What nobody has written in the person's language may stand in the Italian texts, where a model translates."""
-        found = search(self._library(), incoming, written_in)
-        source = written_in or incoming.language
-        unknown = found is None or found.band is Band.UNKNOWN
-        if not unknown or self._interpreter is None or not self._interpreter.can(source, SOURCE):
+    async def _found(self, incoming: Incoming, understood: Understanding) -> SearchResult | None:
+        """What nobody has written in the person's language may stand in the Italian texts, where a model translates;
+        what is answered without an entry need not wait for that."""
+        found, source = understood.found, understood.written_in or incoming.language
+        answered = found is not None and found.band is not Band.UNKNOWN
+        if answered or understood.emergency or meant(understood):
+            return found
+        if self._interpreter is None or not self._interpreter.can(source, SOURCE):
             return found
         try:
             async with asyncio.timeout(_TRANSLATION_S):

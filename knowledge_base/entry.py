@@ -15,6 +15,7 @@ SOURCE_LANGUAGE = "it"
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _PHONE = re.compile(r"\+?[0-9][0-9 ]{1,18}[0-9]")
+PICTURE_FILE = r"[a-z0-9][a-z0-9-]{0,60}\.(?:jpg|png|webp)"
 _DIGITS = re.compile(r"[0-9]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -102,6 +103,14 @@ class Coordinates(_Frozen):
     longitude: float = Field(ge=-180, le=180)
 
 
+class Picture(_Frozen):
+    """A photograph by which somebody who reads nothing recognises the place; a file in `content/pictures`."""
+
+    file: Annotated[str, Field(pattern=f"^{PICTURE_FILE}$")]
+    author: Line
+    licence: Line
+
+
 class Facts(_Frozen):
     """What the card shows. None or empty means unknown, and is shown as unknown; nothing is guessed."""
 
@@ -122,6 +131,7 @@ class Facts(_Frozen):
     """Municipalities it serves; empty means no limit is known."""
     booking_desk: str | None = None
     """Id of the entry of the desk that receives people for this; a desk names itself."""
+    picture: Picture | None = None
 
 
 class Record(_Frozen):

@@ -18,6 +18,8 @@ CONTENT = Path(__file__).parent / "content"
 DRAFT = ".draft"
 """What the name of a file or folder ends in as long as it waits for its language to be complete."""
 _OUTSIDE = "outside.txt"
+PICTURES = "pictures"
+"""Folder beside the languages, with the photographs of places (`entry.Picture`)."""
 
 
 class ContentError(ValueError):
@@ -33,7 +35,8 @@ class Content:
 
 def load_content(folder: Path = CONTENT, *, drafts: bool = False) -> Content:
     """With the languages that wait to be complete when `drafts`. Raises ContentError at the first unusable file."""
-    found = sorted(path for path in folder.iterdir() if path.is_dir() and (drafts or path.suffix != DRAFT))
+    folders = (path for path in folder.iterdir() if path.is_dir() and path.name != PICTURES)
+    found = sorted(path for path in folders if drafts or path.suffix != DRAFT)
     languages = {path.name.removesuffix(DRAFT): path for path in found}
     entries = tuple(
         _entry(raw, {code: path / f"{raw.get('id')}.json" for code, path in languages.items()}, folder)

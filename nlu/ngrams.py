@@ -5,6 +5,7 @@ Plain Python on purpose: training and serving run the same code, and serving nee
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from itertools import pairwise
 
@@ -15,6 +16,8 @@ MAX_CHARACTERS = 1_000
 # One way to write what people write in several: hamza carriers, final ya, ta marbuta,
 # tatweel; the invisible mark that makes a sign an emoji goes.
 _ONE_FORM = str.maketrans({"أ": "ا", "إ": "ا", "آ": "ا", "ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ـ": "", "\ufe0f": ""})
+
+_SIGNS = re.compile("[\u3400-\u9fff]")
 
 
 def words(text: str) -> list[str]:
@@ -54,6 +57,7 @@ def _character_features(tokens: list[str]) -> list[str]:
 
 def _word_features(tokens: list[str]) -> list[str]:
     """Single words, neighbours, and how the text begins and ends ("where …", "… please")."""
+    tokens = [part for token in tokens for part in _SIGNS.sub(r" \g<0> ", token).split()]
     if not tokens:
         return []
     features = [f"w:{token}" for token in tokens]

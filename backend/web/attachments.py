@@ -28,12 +28,15 @@ from backend.errors import AppError, Forbidden, InvalidRequest, NotFound
 from backend.models import Attachment
 from backend.services import Services
 from backend.web.api import PROBLEMS, ServicesHere, count_message, problems
-from backend.web.chat import answer, check_same_site, in_conversation, refused
+from backend.web.chat import answer, in_conversation, refused
+from backend.web.cookies import check_same_site
 from backend.web.staff import address_of
 from backend.web.tokens import BearerToken, Caller, caller_of_page, cookie_value
 from backend.web.views import MessageView, message_view
 
 router = APIRouter()
+page_router = APIRouter(include_in_schema=False)
+"""Of the chat page, at home and inside another site's page."""
 _API = "/api/v1/conversations/{conversation_id}/attachments"
 
 _FORM_AROUND = 64 * 1024
@@ -41,7 +44,7 @@ _FORM_AROUND = 64 * 1024
 _CLIENT_MESSAGE_ID = r"^[A-Za-z0-9_.:-]{1,64}$"
 _INLINE = frozenset({"image/jpeg", "image/png"})
 _SANDBOX = {
-    "content-security-policy": "sandbox; default-src 'none'",
+    "content-security-policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
 }
@@ -181,7 +184,7 @@ async def read_attachment(
 # ---- the chat page ----
 
 
-@router.post("/attachments", include_in_schema=False)
+@page_router.post("/attachments")
 async def send_from_page(request: Request, services: ServicesHere) -> Response:
     """A file, and the words that were typed beside it: a page without JavaScript sends both."""
     check_same_site(request)
@@ -230,7 +233,7 @@ async def _words_of_unread(request: Request) -> str:
     return form.words()
 
 
-@router.get("/attachments/{attachment_id}", include_in_schema=False)
+@page_router.get("/attachments/{attachment_id}")
 async def show_own(
     request: Request, attachment_id: UUID, services: ServicesHere, preview: Annotated[bool, Query()] = False
 ) -> Response:
@@ -240,3 +243,6 @@ async def show_own(
         raise NotFound
     found = await read_file(services.sessions, caller.conversation_id, caller.token, attachment_id)
     return served(found, preview=await make_preview(found.data) if preview and found.kind == "image" else None)
+
+
+router.include_router(page_router)

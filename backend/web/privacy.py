@@ -1,7 +1,6 @@
 """The privacy notice, what is kept of a person, leaving quickly. Every step is a form and works without JavaScript."""
 
 import json
-import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
@@ -9,7 +8,6 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.background import BackgroundTask
 
 from backend.conversations import (
     Access,
@@ -17,24 +15,23 @@ from backend.conversations import (
     check_access,
     erase_conversation,
     export_conversation,
-    leave_conversation,
     token_hash,
 )
 from backend.db import retried
-from backend.errors import AppError, NotFound
+from backend.errors import NotFound
 from backend.people import find_known, page_closed, turn_forgetting
 from backend.services import Services
 from backend.web.api import ServicesHere
-from backend.web.chat import check_same_site, clear_cookie
-from backend.web.pages import LANGUAGE_COOKIE, page, reader_language
-from backend.web.tokens import CHAT_COOKIE, Caller, caller_of_page
+from backend.web.cookies import CHAT_COOKIE, check_same_site, clear_cookie, home
+from backend.web.leaving import end_visit
+from backend.web.pages import page, reader_language
+from backend.web.tokens import Caller, caller_of_page
 from bot.phrases import SPOKEN, isolate
 from bot.privacy import NOTICE, controller_line, days, known_lines, notice_text
 from bot.turn import Known
 
 router = APIRouter(include_in_schema=False)
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 _RECEIPT = re.compile(r"\d{8}-[0-9A-F]{8}")
 
 
@@ -107,7 +104,7 @@ async def erase(request: Request, services: ServicesHere) -> Response:
     check_same_site(request)
     caller = _caller(request)
     receipt = await erase_conversation(services.sessions, caller.conversation_id, caller.token)
-    response = RedirectResponse(f"/privacy?erased={receipt}", status_code=303)
+    response = RedirectResponse(f"{home(request)}privacy?erased={receipt}", status_code=303)
     clear_cookie(response, CHAT_COOKIE, request)
     return response
 
@@ -122,32 +119,16 @@ async def forget_on_close(
         _caller(request),
         lambda session, access: turn_forgetting(session, access.id, on=forget == "yes"),
     )
-    return RedirectResponse("/privacy#yours", status_code=303)
+    return RedirectResponse(f"{home(request)}privacy#yours", status_code=303)
 
 
 @router.post("/leave")
 async def leave(request: Request, services: ServicesHere) -> Response:
-    """Away at once: the erasing happens after the answer, and whatever happens to it, the answer was given."""
     check_same_site(request)
-    caller = caller_of_page(request)
-    response = RedirectResponse(
-        services.settings.exit_url,
-        status_code=303,
-        headers={"cache-control": "no-store", "clear-site-data": '"cache"'},
-        background=BackgroundTask(_erase_after_leaving, services, caller) if caller else None,
-    )
-    for name in (CHAT_COOKIE, LANGUAGE_COOKIE):  # the language chosen here would tell something, too
-        clear_cookie(response, name, request)
+    headers = {"cache-control": "no-store", "clear-site-data": '"cache", "storage"'}
+    response = RedirectResponse(services.settings.exit_url, status_code=303, headers=headers)
+    end_visit(request, response, services)
     return response
-
-
-async def _erase_after_leaving(services: Services, caller: Caller) -> None:
-    try:
-        await leave_conversation(services.sessions, caller.conversation_id, caller.token)
-    except NotFound:
-        return
-    except AppError as error:
-        log.warning("a conversation that was left could not be erased (%s)", error.code)
 
 
 @router.post("/closing", status_code=204)

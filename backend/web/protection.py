@@ -12,30 +12,34 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.config import Settings
 from backend.errors import AppError
+from backend.web.cookies import is_embedded_path
 from backend.web.pages import reader_language, render
 from backend.web.problems import problem
 
 # Neither our pages nor a page that somebody puts into ours may use any of these. Only names that Chromium knows, which
-# warns of others. Passkeys, the clipboard and full screen are left as browsers have them.
+# warns of others. Passkeys, the clipboard and full screen are left as browsers have them. The microphone is ours alone,
+# to speak instead of writing: a browser asks the person each time.
 _REFUSED_FEATURES = (
     "accelerometer", "autoplay", "browsing-topics", "camera", "display-capture", "encrypted-media",
-    "geolocation", "gyroscope", "hid", "idle-detection", "local-fonts", "magnetometer", "microphone", "midi", "payment",
+    "geolocation", "gyroscope", "hid", "idle-detection", "local-fonts", "magnetometer", "midi", "payment",
     "picture-in-picture", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 
 # Referrer: with `no-referrer` older browsers send «Origin: null» with our own forms, which could then not be told
 # from a stranger's. `same-origin` tells other sites just as little.
+# No page may stand in a frame, so that nobody can lay something over it (clickjacking), but the conversation below
+# `/embed`, and that one on the pages of `ELP_EMBED_ORIGINS` alone: every page around it is looked at.
 # `frame-ancestors` makes X-Frame-Options unnecessary: every browser that knows only the older header is too old for
 # the TLS of today.
 SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
-        "connect-src 'self'; font-src 'self'; form-action {forms}; base-uri 'none'; frame-ancestors 'none'; "
+        "connect-src 'self'; font-src 'self'; form-action {forms}; base-uri 'none'; frame-ancestors {around}; "
         "manifest-src 'self'"
     ),
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": ", ".join(f"{feature}=()" for feature in _REFUSED_FEATURES),
+    "permissions-policy": ", ".join([*(f"{feature}=()" for feature in _REFUSED_FEATURES), "microphone=(self)"]),
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
@@ -46,12 +50,14 @@ LARGEST_REQUEST = 256 * 1024
 """Bytes. The longest text that is taken, in the widest way of writing JSON, needs a fifth of it."""
 LARGEST_ATTACHMENT = 11 * 1024 * 1024
 """Bytes: a file of ten megabytes and the multipart form around it."""
-_ATTACHMENTS = re.compile(r"(?:/api/v1/conversations/[^/]+)?/attachments/?|/console/conversations/[^/]+/files/?")
+_ATTACHMENTS = re.compile(r"(?:/api/v1/conversations/[^/]+|/embed)?/attachments/?|/console/conversations/[^/]+/files/?")
 
 
-def security_headers(settings: Settings) -> dict[str, str]:
+def security_headers(settings: Settings, *, embedded: bool = False) -> dict[str, str]:
+    """`embedded`: of the conversation inside another site's page."""
     headers = SECURITY_HEADERS | (STRICT_TRANSPORT if settings.https else {})
-    policy = headers["content-security-policy"].replace("{forms}", " ".join(_form_targets(settings)))
+    around = (settings.embed_origins if embedded else "") or "'none'"
+    policy = headers["content-security-policy"].format(forms=" ".join(_form_targets(settings)), around=around)
     return headers | {"content-security-policy": policy}
 
 
@@ -60,6 +66,10 @@ def _form_targets(settings: Settings) -> list[str]:
     addresses = [settings.exit_url, *([settings.oidc_issuer] if settings.oidc_issuer else [])]
     origins = ["{0.scheme}://{0.netloc}".format(urlsplit(address)) for address in addresses]
     return ["'self'", *sorted(set(origins))]
+
+
+def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 class RequestTooLarge(AppError):
@@ -72,13 +82,16 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self.headers = [(name.encode(), value.encode()) for name, value in security_headers(settings).items()]
+        self.headers = _raw(security_headers(settings))
+        self.headers_embedded = _raw(security_headers(settings, embedded=True))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = self.headers_embedded if is_embedded_path(scope.get("path", "")) else self.headers
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
-                extra = [(name, value) for name, value in self.headers if name not in present]
+                extra = [(name, value) for name, value in headers if name not in present]
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 

@@ -12,8 +12,9 @@ from backend.access import Staff
 from backend.errors import AppError, Forbidden, Unauthorized
 from backend.services import Services
 from backend.staff_sessions import find_staff
+from backend.web.cookies import LANGUAGE_COOKIE
 from backend.web.local_time import in_rome
-from backend.web.pages import LANGUAGE_COOKIE, page, reader_language, retry_header
+from backend.web.pages import page, reader_language, retry_header
 from bot.phrases import SPOKEN
 
 HOME = "/sign-in"

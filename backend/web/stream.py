@@ -17,6 +17,9 @@ _HEARTBEAT_S = 20.0
 """A comment now and then keeps proxies and phones from closing a quiet line."""
 
 
+_GONE = "event: gone\ndata: gone\n\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """How one kind of reader is told what happens."""
@@ -35,6 +38,10 @@ def last_seen(request: Request, after: int) -> int:
     return max(after, int(said)) if said.isdecimal() and len(said) < 19 else after
 
 
+async def gone() -> AsyncIterator[str]:
+    yield _GONE
+
+
 async def events(services: Services, caller: Caller, after: int, told: Told) -> AsyncIterator[str]:
     operator_writes = typing_key(caller.conversation_id, "operator")
     reader = _Reader(services, caller, max(after, 0), told)
@@ -46,7 +53,7 @@ async def events(services: Services, caller: Caller, after: int, told: Told) -> 
                 try:
                     rows, parts = await reader.look()
                 except NotFound:
-                    yield "event: gone\ndata: gone\n\n"
+                    yield _GONE
                     return
                 except AppError:  # the browser comes back by itself
                     return

@@ -29,7 +29,7 @@ async def receive_update(request: Request, services: ServicesHere) -> Response:
     if not hmac.compare_digest(shown, settings.webhook_secret.encode()):
         raise NotFound
     found = readable([_parsed(await request.body())], username=await _username(request, services))
-    await store_updates(services.sessions, found)
+    await store_updates(services.engine, found)
     return Response(status_code=200)
 
 

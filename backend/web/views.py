@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,6 +11,11 @@ from pydantic import BaseModel, Field
 from backend.conversations import StoredMessage
 from bot.actions import Actions
 from bot.card import Card, build_card
+from knowledge_base.entry import Picture
+from knowledge_base.files import CONTENT
+from knowledge_base.files import PICTURES as FOLDER
+
+PICTURES = CONTENT / FOLDER
 
 
 class ChoiceView(BaseModel):
@@ -30,6 +36,15 @@ class RowView(BaseModel):
     known: bool = Field(description="False: nobody has read this fact anywhere; the value says whom to ask.")
     numbered: bool
     italian: bool = Field(description="True: Italian names or numbers, left to right in every language.")
+    first: bool = Field(default=True, description="One of the few facts that matter most; the others may be folded.")
+
+
+class PictureView(BaseModel):
+    """Author and licence stand beside it wherever it is shown."""
+
+    url: str
+    author: str
+    licence: str
 
 
 class CardView(BaseModel):
@@ -37,12 +52,14 @@ class CardView(BaseModel):
     title: str
     language: str
     lead: str
+    need: str | None = Field(description="What to show somebody at a counter, in Italian.")
     rows: list[RowView]
     notes: list[str]
     sources: list[str]
     checked: str
     text_state: str
     open_now: bool | None
+    picture: PictureView | None = None
 
 
 class VisitView(BaseModel):
@@ -89,6 +106,7 @@ def card_view(card: Card) -> CardView:
         title=card.title,
         language=card.language,
         lead=card.lead,
+        need=card.need,
         rows=[
             RowView(
                 key=row.key,
@@ -98,6 +116,7 @@ def card_view(card: Card) -> CardView:
                 known=row.known,
                 numbered=row.numbered,
                 italian=row.italian,
+                first=row.first,
             )
             for row in card.rows
         ],
@@ -106,7 +125,21 @@ def card_view(card: Card) -> CardView:
         checked=card.checked,
         text_state=card.text_state.value,
         open_now=card.open_now,
+        picture=_picture_view(card),
     )
+
+
+def find_picture(picture: Picture | None) -> Path | None:
+    """Also None where the file is missing: a broken frame helps nobody find a door."""
+    path = PICTURES / picture.file if picture else None
+    return path if path and path.is_file() else None
+
+
+def _picture_view(card: Card) -> PictureView | None:
+    picture = card.picture
+    if picture is None or find_picture(picture) is None:
+        return None
+    return PictureView(url=f"/pictures/{card.id}", author=picture.author, licence=picture.licence)
 
 
 def _attachment_view(*, conversation: str, id: str, **described: Any) -> AttachmentView:

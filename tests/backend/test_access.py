@@ -128,7 +128,8 @@ async def make_asker(services: Services, who: str) -> Asker:
         return asker
     if who == "person":
         asker.opened = await open_conversation(services.sessions, channel="web", language="it")
-        asker.headers |= {"cookie": f"elp_chat={asker.opened.id}.{asker.opened.token}"}
+        token = f"{asker.opened.id}.{asker.opened.token}"
+        asker.headers |= {"cookie": f"elp_chat={token}; __Host-elp_chat_embedded={token}"}
         asker.headers |= {"authorization": f"Bearer {asker.opened.token}"}
         return asker
     role = who.removesuffix(" of all").replace(" ", "_")
@@ -153,7 +154,7 @@ async def make_target(services: Services, asker: Asker, path: str, *, own: bool)
         target |= await make_conversation(services, asker, own=own)
     if "{appointment_id}" in path:
         target["appointment_id"] = await make_visit(services, target) if "desk_id" in target else uuid4()
-    if path.startswith("/visits/") and asker.opened and own:
+    if path.startswith(("/visits/", "/embed/visits/")) and asker.opened and own:
         things = await make_desk_things(services, asker.desks[0])
         mine = {"conversation_id": asker.opened.id, "name": "Amina"}
         target["appointment_id"] = await make_visit(services, things, **mine)

@@ -1,6 +1,7 @@
 """Starter content goes in once, edits are kept, and every process hears of a change."""
 
 import asyncio
+import contextlib
 
 import pytest
 from sqlalchemy import func, select, text
@@ -63,6 +64,9 @@ async def test_a_change_reaches_the_library_of_a_running_process(
         loaded.set()
 
     monkeypatch.setattr(services.shelf, "load", load)
-    async with services.sessions.begin() as session:
-        await session.execute(text(f"NOTIFY {ENTRIES_CHANGED}"))
-    await asyncio.wait_for(loaded.wait(), 30)
+    async with asyncio.timeout(30):
+        while not loaded.is_set():  # it may not be listening yet
+            async with services.sessions.begin() as session:
+                await session.execute(text(f"NOTIFY {ENTRIES_CHANGED}"))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(loaded.wait(), 1)

@@ -332,7 +332,7 @@ async def test_a_file_is_served_so_that_it_can_do_nothing(client: httpx.AsyncCli
     talk = await open_talk(client)
     response = await send(talk, PDF, "Mario Rossi.html")
     served = await client.get(response.json()["attachments"][0]["url"], headers=talk.headers)
-    assert served.headers["content-security-policy"] == "sandbox; default-src 'none'"
+    assert served.headers["content-security-policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
     assert served.headers["x-content-type-options"] == "nosniff"
     assert served.headers["cache-control"] == "no-store"
     assert "Mario" not in served.headers["content-disposition"]

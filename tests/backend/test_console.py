@@ -256,7 +256,7 @@ async def test_files_are_opened_by_the_desk_and_that_is_recorded(
     served = await look(client, operator, f"{page_of(talk)}/attachments/{files[0]['id']}")
     assert served.content == PDF
     assert served.headers["content-disposition"].startswith("attachment;")
-    assert served.headers["content-security-policy"] == "sandbox; default-src 'none'"
+    assert served.headers["content-security-policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
     (event,) = await events(services, operator)
     assert (event.action, event.subject) == ("attachment.shown", f"attachment:{files[0]['id']}")
     assert event.organisation_id == place.organisation

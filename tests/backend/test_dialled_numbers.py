@@ -10,7 +10,7 @@ from bot.phrases import SPOKEN
 pytestmark = pytest.mark.usefixtures("parser")
 FORM = {"origin": "http://elp.test", "sec-fetch-site": "same-origin"}
 LINK = re.compile(r'<a href="tel:([^"]*)">(.*?)</a>')
-SHOWN = re.compile(r'<bdi dir="ltr">\+?[0-9][0-9 ]*[0-9]( \(WhatsApp\))?</bdi>')
+SHOWN = re.compile(r'(<span>)?<bdi dir="ltr">\+?[0-9][0-9 ]*[0-9]( \(WhatsApp\))?</bdi>')
 
 
 async def numbers_on_the_page(client: httpx.AsyncClient, language: str, **form: str) -> list[str]:

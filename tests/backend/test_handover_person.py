@@ -352,10 +352,10 @@ async def test_the_page_says_how_it_stands_from_the_question_to_the_end(
     page = (await send(client, choice="human")).text
     assert DESK in bar(page)
     assert f"<bdi>{DESK}</bdi>" in page
-    assert say("it", "page.sent") not in page
+    assert f'<p class="sent">{say("it", "page.sent")}' not in page
 
     page = (await send(client, text=WORDS)).text
-    assert page.count(say("it", "page.sent")) == 1
+    assert page.count(f'<p class="sent">{say("it", "page.sent")}') == 1
 
     await operator.claim(own(client))
     assert 'data-state="ACTIVE"' in (await client.get("/")).text
@@ -366,7 +366,7 @@ async def test_the_page_says_how_it_stands_from_the_question_to_the_end(
     assert say("it", "author.operator") in page
     assert f'<p class="who"><bdi>{DESK}</bdi></p>' in page
     assert "Bianchi" not in page
-    assert say("it", "page.sent") not in page
+    assert f'<p class="sent">{say("it", "page.sent")}' not in page
     assert all((await delivered(services, own(client))).values())
 
     await operator.close(own(client))
@@ -460,7 +460,7 @@ async def test_a_photo_opens_a_conversation_and_is_shown_to_its_sender_only(
     assert small.headers["content-type"] == whole.headers["content-type"] == "image/jpeg"
     assert len(small.content) < len(whole.content)
     for response in (small, whole):
-        assert response.headers["content-security-policy"] == "sandbox; default-src 'none'"
+        assert response.headers["content-security-policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
         assert response.headers["cache-control"] == "no-store"
     client.cookies.clear()
     assert (await client.get(f"/attachments/{file}")).status_code == 404
@@ -497,7 +497,7 @@ async def test_a_file_for_the_desk_is_sent_and_not_answered(
     await send(client, choice="human")
     page = (await attach(client, picture())).text
     assert say("it", "attachment.received") not in page
-    assert page.count(say("it", "page.sent")) == 1
+    assert page.count(f'<p class="sent">{say("it", "page.sent")}') == 1
     assert DESK in bar(page)
 
 

@@ -71,7 +71,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = program(tmp_path / "npm.py", f"FILES = {tuple(install.FRONTEND_FILES)}\n{NPM}")
+    script = program(tmp_path / "npm.py", f"FILES = {(*install.FRONTEND_FILES, *install.TEST_FILES)}\n{NPM}")
     monkeypatch.setattr(install, "npm", lambda: [sys.executable, str(script)])
 
 
@@ -94,6 +94,8 @@ def test_front_end_libraries_are_installed_once_and_again_when_the_lock_file_cha
     assert {file.name for file in static.iterdir()} == {"htmx.min.js", "sse.min.js", "bootstrap-italia"}
     assert (static / "bootstrap-italia" / "css" / "bootstrap-italia.min.css").exists()
     assert (static / "bootstrap-italia" / "svg" / "sprites.svg").exists()
+    assert install.axe(data_dir).exists()
+    assert static not in install.axe(data_dir).parents, "what only tests need is not served"
     assert not (data_dir / "frontend" / "node_modules").exists(), "sixty megabytes that nothing reads"
     install.frontend(data_dir, root=root)
     assert (data_dir / "calls").read_text() == "npm "

@@ -13,7 +13,8 @@ from backend.config import ROOT
 from backend.languages import DRAFT_CATALOGUE, LanguageError, add, missing, publish, standings, table, table_is_old
 from bot import phrases
 from bot.dialogue import respond
-from bot.language import named, suggest
+from bot.language import suggest
+from bot.language_names import named
 from bot.other_languages import SENTENCES
 from bot.phrases import KNOWN, LOCALES, SPOKEN, best_spoken, language_name
 from bot.turn import DialogueState, Incoming, Turn, Understanding

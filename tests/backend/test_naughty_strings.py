@@ -24,7 +24,7 @@ _OURS = frozenset(
     html head meta title link script body header main footer nav section form button details summary textarea input
     label select option optgroup fieldset legend ol ul li dl dt dd p span bdi a h1 h2 h3 h4 div strong em small time
     table thead tbody tr th td caption code pre img svg use br hr article aside figure figcaption audio source noscript
-    kbd progress meter
+    kbd progress meter template dialog
     """.split()  # noqa: SIM905 - a list of a hundred words reads best as words
 )
 
@@ -71,6 +71,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
         self.elements.append((tag, attributes))
+        if "template" in self._open:  # nobody sees what stands in one
+            self._open += [] if tag in _VOID else [tag]
+            return
         classes = (attributes.get("class") or "").split()
         if tag == "li" and "person" in classes:
             self.messages.append("")

@@ -49,7 +49,7 @@ async def test_our_own_words_have_the_direction_of_their_language_also_behind_a_
     await client.post("/messages?language=ur", data={"text": "ASL"}, headers=FORM)
     page = (await client.get("/?language=ur")).text
     ours, theirs = page.split('class="message person', 1)
-    assert '<p class="text">' in ours
+    assert '<p class="text hello">' in ours
     assert '<p class="text" dir="auto">ASL' in theirs
     assert 'dir="auto"' not in ours.split("<main", 1)[1]
 

@@ -193,7 +193,7 @@ async def test_whoever_leaves_quickly_leaves_nothing(client: httpx.AsyncClient, 
     response = await send(client, "/leave", follow=False)
     assert response.status_code == 303
     assert response.headers["location"] == services.settings.exit_url
-    assert response.headers["clear-site-data"] == '"cache"'
+    assert response.headers["clear-site-data"] == '"cache", "storage"'
     assert dict(client.cookies) == {}
     assert await find(services, conversation) is None
     again = await client.get("/", headers={"accept-language": "en"})

@@ -202,6 +202,7 @@ def is_a_page(ctx: CheckContext, response: Response, case: schemathesis.Case) ->
         allowed = {"application/json", "application/problem+json", "text/plain"}
     elif response.status_code < 300:
         allowed |= {"text/event-stream", "application/json", "image/svg+xml", "text/plain", "text/csv"}
+        allowed |= {"text/javascript", "application/manifest+json"}
     if response.status_code >= 400 or response.content:
         assert kind in allowed, f"{response.status_code} with {kind}"
     assert "traceback" not in response.text.lower()

@@ -108,9 +108,13 @@ async def test_no_script_style_or_frame_of_others_and_no_inline_script_is_allowe
     }
 
 
-@pytest.mark.parametrize("feature", ["camera", "geolocation", "microphone", "payment", "usb"])
+@pytest.mark.parametrize("feature", ["camera", "geolocation", "payment", "usb"])
 def test_our_pages_cannot_watch_or_locate_anybody(feature: str) -> None:
     assert f"{feature}=()" in SECURITY_HEADERS["permissions-policy"]
+
+
+def test_only_our_own_pages_may_ask_for_the_microphone() -> None:
+    assert "microphone=(self)" in SECURITY_HEADERS["permissions-policy"]
 
 
 def test_forms_may_lead_to_us_to_the_exit_and_to_the_identity_provider_only(tmp_path: Path) -> None:

@@ -124,3 +124,39 @@ def test_every_entry_makes_a_card_in_every_language(entries: dict[str, Entry], l
 def test_one_map_link_for_one_address_and_none_for_three(entries: dict[str, Entry]) -> None:
     assert card_of(entries["caritas-mensa"]).row("map") is not None
     assert card_of(entries["questura-torino-ufficio-immigrazione"]).row("map") is None
+
+
+@pytest.mark.parametrize("language", ["it", "ar"])
+def test_three_facts_stand_first_and_none_is_lost(entries: dict[str, Entry], language: str) -> None:
+    for entry in entries.values():
+        card = card_of(entry, language) if entry.shown else None
+        if card is None:
+            continue
+        first = [row.key for row in card.rows if row.first and row.known]
+        facts = [key for key in first if key not in ("danger", "map")]
+        known = {row.key for row in card.rows if row.known} - {"danger", "map", "spoken"}
+        assert len(facts) <= 3, entry.id
+        assert len(facts) == 3 or known - {"open", "when"} <= set(facts), entry.id
+        assert ("map" in first) == ("where" in facts and card.row("map") is not None), entry.id
+        assert all(row.first for row in card.rows if row.key == "danger")
+
+
+def test_what_decides_comes_first_open_now_then_where_then_the_phone(entries: dict[str, Entry]) -> None:
+    office = entries["ivrea-politiche-sociali"]
+    sure = office.record.model_copy(update={"confidence": "high", "verify_before_publishing": None})
+    card = card_of(office.model_copy(update={"record": sure}), now=TUESDAY_TEN)
+    assert [row.key for row in card.rows if row.first] == ["open", "where", "map", "phone"]
+    assert "when" in [row.key for row in card.rows if not row.first]
+
+
+def test_where_little_is_known_it_is_said_among_the_first(entries: dict[str, Entry]) -> None:
+    bare = entries["sportello-elp"].facts.model_copy(update={"schedule": (), "url": None})
+    entry = entries["sportello-elp"].model_copy(update={"facts": bare})
+    text = entry.texts["it"].model_copy(update={"who": None, "steps": (), "hours": None, "cost": None, "bring": ()})
+    card = card_of(entry.model_copy(update={"texts": {"it": text}}))
+    assert [row.key for row in card.rows if row.first] == ["where", "unknown"]
+
+
+@pytest.mark.parametrize("variant", ["simple", "facet:cost", "facet:where"])
+def test_what_was_asked_for_is_never_folded(entries: dict[str, Entry], variant: str) -> None:
+    assert all(row.first for row in card_of(entries["ivrea-politiche-sociali"], variant=variant).rows)

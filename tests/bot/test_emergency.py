@@ -1,6 +1,7 @@
 """What frightened people write is recognised in every language; what only looks like it is not.
 
-`emergencies/<code>.tsv` holds `kind<TAB>message`, the kind `none` for a look-alike.
+`bot/emergency_examples/<code>.tsv` and `emergencies/<code>.tsv` hold `kind<TAB>message`, the kind `none` for a
+look-alike; the model has learnt from the first and never from the second.
 """
 
 import json
@@ -13,10 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.emergency import NUMBERS, PHRASES, _Rules, detect
+from bot.emergency import NUMBERS, Heard, _loaded, detect, hear
+from bot.emergency_model import EXAMPLES, read
+from bot.emergency_rules import PHRASES, Rules
 from knowledge_base.files import CONTENT
 
 LISTS = Path(__file__).parent / "emergencies"
+EVALUATION = Path(__file__).parents[1] / "evaluation"
 LANGUAGES = sorted(path.stem for path in LISTS.glob("*.tsv"))
 LONG_WORD = re.compile(r"[^\W\d_]{6,}")
 _CYRILLIC = "абвгдеклмнопрст"
@@ -24,9 +28,8 @@ LETTERS = {"ar": "ابتجدرسعفقكلمنهوي", "ru": _CYRILLIC, "uk": _C
 
 
 def messages(language: str) -> Iterator[tuple[str, str]]:
-    for line in (LISTS / f"{language}.tsv").read_text("utf-8").splitlines():
-        kind, _, text = line.partition("\t")
-        yield kind, text
+    for folder in (EXAMPLES, LISTS):
+        yield from read(folder / f"{language}.tsv")
 
 
 def has_numbers_of(text: str, kind: str) -> bool:
@@ -46,6 +49,11 @@ def mistyped(word: str, letters: str, dice: random.Random) -> Iterator[str]:
 
 def test_every_language_with_phrases_has_lists() -> None:
     assert sorted(path.stem for path in PHRASES.glob("*.txt")) == LANGUAGES
+    assert sorted(path.stem for path in EXAMPLES.glob("*.tsv")) == LANGUAGES
+
+
+def test_every_phrase_can_be_read() -> None:
+    assert _loaded().rules.unread == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -126,25 +134,62 @@ def test_numbers_are_entries() -> None:
 @pytest.mark.parametrize(
     "line", ["[violence]\n@nobody hits", "[weather]\nrain", "[fire]\nfi*", "[fire]\n|", "[options]\nspelling = odd"]
 )
-def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, line: str) -> None:
+def test_a_line_that_cannot_be_read_is_named_and_silences_no_other(tmp_path: Path, line: str) -> None:
     path = tmp_path / "xx.txt"
-    path.write_text("# a comment\n" + line, "utf-8")
-    with pytest.raises(ValueError, match=r"xx\.txt:[23]"):
-        _Rules([path])
+    path.write_text(f"# a comment\n{line}\n[fire]\nhouse burns", "utf-8")
+    rules = Rules([path])
+    assert [re.match(r"xx\.txt:[23]: ", problem) is not None for problem in rules.unread] == [True]
+    assert [pattern.kind for pattern in rules.matches("my house burns")] == ["fire"]
+
+
+def test_a_look_alike_covers_only_dangers_of_its_own_file(tmp_path: Path) -> None:
+    paths = [tmp_path / "xx.txt", tmp_path / "yy.txt"]
+    paths[0].write_text("[child]\ntoca . a\n!toca . a", "utf-8")
+    paths[1].write_text("[child]\npadrastro toca & nina", "utf-8")
+    assert [one.source for one in Rules(paths).matches("el padrastro toca a la nina")] == ["yy.txt:2"]
+
+
+def test_halves_far_apart_are_one_phrase(tmp_path: Path) -> None:
+    path = tmp_path / "xx.txt"
+    path.write_text("[trafficking]\nwe_work .... beat_us", "utf-8")
+    assert Rules([path]).matches("we work " + "and " * 25 + "beat us")
+    assert not Rules([path]).matches("we work " + "and " * 26 + "beat us")
+
+
+def test_with_the_model_nearly_all_is_heard_that_nobody_tuned_on() -> None:
+    lines = (EVALUATION / "emergencies.tsv").read_text("utf-8").splitlines()
+    dangers = [text for _, kind, text in (line.split("\t") for line in lines) if kind != "none"]
+    by_phrases = sum(detect(text) is not None for text in dangers)
+    heard = sum(hear(text) != Heard() for text in dangers)
+    assert by_phrases < heard
+    assert heard >= 0.95 * len(dangers)
+
+
+@pytest.mark.parametrize("question", ["come rinnovo il permesso di soggiorno", "quanto costa la mensa scolastica"])
+def test_the_model_hears_no_danger_in_a_question(question: str) -> None:
+    assert hear(question) == Heard()
+
+
+def test_what_a_phrase_knows_is_no_matter_of_chance() -> None:
+    heard = hear("Mio marito mi picchia")
+    assert heard.surely is not None
+    assert heard.surely.chance == 1
+    assert heard.perhaps is None
 
 
 @given(st.text(max_size=300))
 @settings(max_examples=300, deadline=None)
 def test_nothing_that_is_typed_raises(text: str) -> None:
-    emergency = detect(text)
-    assert emergency is None or emergency.kind in NUMBERS
+    heard = hear(text)
+    for emergency in (heard.surely, heard.perhaps):
+        assert emergency is None or emergency.kind in (*NUMBERS, "any")
 
 
 @pytest.mark.parametrize(
     "text", ["", " ", "😱", "https://example.org/a?b=c", "+39 0125 000000", "'", "''''", "9", "\ud800", "\x00", "ـ"]
 )
 def test_odd_input_is_no_alarm(text: str) -> None:
-    assert detect(text) is None
+    assert hear(text) == Heard()
 
 
 @pytest.mark.parametrize("piece", ["mi ", "a'", "7a", "\u0315\u0300", "ا", "中", ".", "uccide ", "x" * 50 + " "])

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.language import another, detect, in_latin_letters, named, suggest
+from bot.language import another, detect, in_latin_letters, suggest
+from bot.language_names import named
 from bot.other_languages import SENTENCES
 from bot.phrases import KNOWN
 
@@ -95,6 +96,15 @@ def test_a_language_we_do_not_speak_is_known_by_name(text: str, language: str | 
         ("中文", "zh"),
         ("ciao", None),
         ("shitalian", None),
+        ("давай англійською", "en"),
+        ("ইংরেজিতে বলেন", "en"),
+        ("احكي بالفرنساوي", "fr"),
+        ("l'inglese, grazie", "en"),
+        ("italyanca bilmiyorum, türkçe yaz", "tr"),
+        ("не понимаю по-итальянски, можно по-русски", "ru"),
+        ("听不懂意大利语，请说中文", "zh"),
+        ("nuk di italisht", None),
+        ("i don't speak Italian", None),
     ],
 )
 def test_a_language_named_in_a_sentence_is_found(text: str, code: str | None) -> None:

@@ -66,7 +66,17 @@ async def test_an_answer_is_read(rasa) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"null", b'{"intent": null}', b'{"intent": {"name": 5, "confidence": "x"}}', b"<html>", b"\xff"],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"intent": null}',
+        b'{"intent": {"name": "yes", "confidence": 1}, "intent_ranking": 7}',
+        b'{"intent": {"name": 5, "confidence": "x"}}',
+        b"<html>",
+        b"\xff",
+    ],
 )
 async def test_rubbish_is_no_answer_and_no_error(rasa, body: bytes) -> None:
     fake, client, _ = rasa
@@ -111,3 +121,15 @@ async def test_a_service_that_is_not_there_is_no_error() -> None:
 def test_an_intent_we_do_not_know_is_no_guess() -> None:
     assert read_guess({"intent": {"name": "order_pizza", "confidence": 0.9}}) is None
     assert read_guess({"intent": {"name": None, "confidence": 0.0}}) is None
+
+
+def test_what_else_it_could_be_comes_along_likeliest_first() -> None:
+    ranking = [("book", 0.6), ("order_pizza", 0.2), ("human", 0.1), ("ask", 0.1)]
+    guess = read_guess(
+        {
+            "intent": {"name": "book", "confidence": 0.6},
+            "intent_ranking": [{"name": name, "confidence": chance} for name, chance in ranking],
+        }
+    )
+    assert guess is not None
+    assert [(other.intent, other.confidence) for other in guess.others] == [(Intent.HUMAN, 0.1), (Intent.ASK, 0.1)]

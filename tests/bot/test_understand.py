@@ -2,8 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from bot.translation import Translation
-from bot.turn import Incoming, Intent
+from bot.turn import Guess, Incoming, Intent
 from bot.understand import Understander
 from knowledge_base.library import Library
 from knowledge_base.search import Band
@@ -46,3 +48,20 @@ async def test_a_doubtful_or_late_translation_is_not_looked_up(library: Library,
     for interpreter in (doubtful, late):
         found = (await Understander(lambda: library, None, interpreter).understand(Incoming("tr", NONSENSE))).found
         assert found is None or found.band is Band.UNKNOWN
+
+
+@pytest.mark.parametrize("text", ["randevumu iptal etmek istiyorum", "kocam beni öldürecek"])
+async def test_an_act_and_an_emergency_do_not_wait_for_a_translation(library: Library, text: str) -> None:
+    class Refusing(Interpreter):
+        async def translate(self, text: str, source: str, target: str) -> Translation | None:
+            raise AssertionError("nobody asked for it")
+
+    class Classifier:
+        async def parse(self, text: str) -> Guess | None:
+            return Guess(Intent.CANCEL_BOOKING, 0.9) if "randevu" in text else None
+
+    without_entries = Library.build([], {})
+    understood = await Understander(lambda: without_entries, Classifier(), Refusing("x")).understand(
+        Incoming("tr", text)
+    )
+    assert understood.found is None or understood.found.band is Band.UNKNOWN

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from backend.config import Settings
 from backend.local_nlu import free_port, local_nlu
 from backend.postgres import EmbeddedServer
+from tests.browser.reader import reader  # noqa: F401 (a fixture)
 from tests.browser.stack import Stack
 from tests.conftest import SECRET_KEYS
 

@@ -24,7 +24,7 @@ class Booking:
 
     @property
     def last(self) -> Locator:
-        return self.page.locator("li.message").last
+        return self.page.locator("#log > li.message").last
 
     def press(self, choice: str, *, number: int = 0) -> None:
         """A button whose id begins so, under the last message."""
@@ -35,9 +35,9 @@ class Booking:
         self._wait_for_answer(lambda: self.page.locator("button.send").click())
 
     def _wait_for_answer(self, act: Callable[[], None]) -> None:
-        before = self.page.locator("li.message").count()
+        before = self.page.locator("#log > li.message").count()
         act()
-        expect(self.page.locator("li.message")).to_have_count(before + 2)
+        expect(self.page.locator("#log > li.message")).to_have_count(before + 2)
 
     def look(self, what: str) -> None:
         width = self.page.viewport_size["width"]  # type: ignore[index]
@@ -168,7 +168,7 @@ def test_two_tabs_of_one_person(visit: Visit, stack: Stack) -> None:
     other.press("confirm:")
     expect(other.row("code")).to_be_visible()
     expect(first.row("code")).to_be_visible()  # it appears there by itself
-    before = first.page.locator("li.message").count()
+    before = first.page.locator("#log > li.message").count()
     first.page.locator(f'button[value="{old}"]').first.click()
-    expect(first.page.locator("li.message")).to_have_count(before + 2)
+    expect(first.page.locator("#log > li.message")).to_have_count(before + 2)
     expect(first.last).to_contain_text(say("en", "error.hold_expired"))

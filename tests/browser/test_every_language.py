@@ -32,7 +32,7 @@ class Walk:
 
     @property
     def last(self) -> Locator:
-        return self.page.locator("li.message").last
+        return self.page.locator("#log > li.message").last
 
     def look(self, step: str) -> None:
         """Nothing is wider than the screen; pictures are kept as a telephone shows it, of the last step as all do."""
@@ -46,7 +46,7 @@ class Walk:
 
     def press(self, button: Locator) -> None:
         """And waits for the answer."""
-        messages = self.page.locator("li.message")
+        messages = self.page.locator("#log > li.message")
         before = messages.count()
         button.click()
         expect(messages).to_have_count(before + 2)

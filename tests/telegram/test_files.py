@@ -186,6 +186,17 @@ async def test_a_file_of_the_desk_arrives_once(
     assert say("en", f"console.file.{'image' if kind == 'photo' else 'pdf'}") in page.text
 
 
+async def test_a_picture_too_narrow_for_telegram_arrives_as_a_file(
+    telegram: object, standin: StandIn, operator: Operator, nobody: Services, desk: httpx.AsyncClient
+) -> None:
+    somebody, conversation = await at_desk(standin, operator, nobody)
+    assert (await send(desk, conversation, picture(size=(1200, 20)))).status_code == 303
+    while (shown := await somebody.next_message(15)).file is None:
+        pass
+    assert shown.kind == "document"
+    await somebody.no_message()
+
+
 async def test_a_file_of_the_desk_is_made_safe_and_sealed(
     telegram: object, standin: StandIn, operator: Operator, nobody: Services, desk: httpx.AsyncClient
 ) -> None:

@@ -165,7 +165,7 @@ async def test_what_was_stored_and_not_handled_is_taken_up(nobody: Services, sta
         await met(somebody)
     message = {"message_id": 5, "date": 1, "chat": {"id": somebody.id, "type": "private"}, "text": QUESTION}
     message["from"] = {"id": somebody.id, "is_bot": False, "first_name": "A", "language_code": "it"}
-    await store_updates(nobody.sessions, {11: {"update_id": 11, "message": message}})
+    await store_updates(nobody.engine, {11: {"update_id": 11, "message": message}})
     async with leading(nobody):
         assert "Sportello ELP" in (await somebody.next_message(15)).text
     assert await updates_left(nobody) == 0

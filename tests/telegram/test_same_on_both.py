@@ -12,7 +12,7 @@ import pytest
 
 from backend.conversations import StoredMessage
 from backend.services import Services
-from backend.telegram_stand_in import StandIn, User
+from backend.telegram_stand_in import Button, StandIn, User
 from backend.web.views import message_view
 from bot.turn import Intent
 from tests.appointments import NOW, Place, make_place
@@ -77,12 +77,19 @@ class OnTelegram:
             (one["label"] for reply in reversed(await self.told()) for one in reply["choices"] if one["id"] == choice),
             None,
         )
-        own = [button for one in self.user.messages for row in one.buttons for button in row]
-        if label is not None and not any(button.data == choice for button in own):
-            self.user.presses(next(button.text for button in own if button.text.endswith(label)))
+
+        async def shown() -> bool:
+            return label is None or any(one.data == choice or one.text.endswith(label) for one in self._buttons())
+
+        await until(shown)
+        if label is not None and not any(button.data == choice for button in self._buttons()):
+            self.user.presses(next(button.text for button in self._buttons() if button.text.endswith(label)))
         else:
             self.user.presses_data(choice)
         return await self._next()
+
+    def _buttons(self) -> list[Button]:
+        return [button for one in self.user.messages for row in one.buttons for button in row]
 
     async def _next(self) -> Reply:
         """The reply, when all of it has been sent."""

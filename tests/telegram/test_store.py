@@ -80,7 +80,7 @@ async def test_whoever_blocks_the_bot_after_erasing_everything_leaves_nothing(
 async def test_numbers_of_updates_are_forgotten_after_two_days_and_bodies_never_before_they_are_handled(
     nobody: Services,
 ) -> None:
-    await store_updates(nobody.sessions, {1: None, 2: None, 3: {"update_id": 3}})
+    await store_updates(nobody.engine, {1: None, 2: None, 3: {"update_id": 3}})
     async with nobody.sessions.begin() as session:
         old = nobody.now() - timedelta(days=3)
         await session.execute(text("UPDATE telegram_updates SET received_at = :old WHERE update_id <> 2"), {"old": old})
@@ -92,9 +92,9 @@ async def test_numbers_of_updates_are_forgotten_after_two_days_and_bodies_never_
 
 
 async def test_an_update_is_stored_once_and_only_new_ones_wake_anybody(nobody: Services) -> None:
-    assert await store_updates(nobody.sessions, {1: {"update_id": 1}, 2: None}) == 1
-    assert await store_updates(nobody.sessions, {1: {"update_id": 1}, 2: None, 3: {"update_id": 3}}) == 1
-    assert await store_updates(nobody.sessions, {}) == 0
+    assert await store_updates(nobody.engine, {1: {"update_id": 1}, 2: None}) == 1
+    assert await store_updates(nobody.engine, {1: {"update_id": 1}, 2: None, 3: {"update_id": 3}}) == 1
+    assert await store_updates(nobody.engine, {}) == 0
 
 
 async def test_a_chat_leads_to_one_conversation_and_not_back(nobody: Services) -> None:

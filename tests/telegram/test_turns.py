@@ -136,7 +136,7 @@ async def test_a_button_of_long_ago_still_works_and_stops_turning(standin: Stand
     welcome = await met(somebody)
     await answer(somebody, QUESTION)
     await answer(somebody, "grazie")
-    somebody.presses(say("it", "topic.salute"), message=welcome)
+    somebody.presses(f"❤️ {say('it', 'topic.salute')}", message=welcome)
     shown = await somebody.next_message(15)
     assert say("it", "topic.salute") in shown.text
     await standin.wait_for(lambda: len(somebody.answers) == 1)
