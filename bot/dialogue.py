@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from bot import booking_steps, handover_flow, keywords, privacy_flow, shared_flow
+from bot import booking_steps, emergency_kinds, handover_flow, keywords, privacy_flow, shared_flow
 from bot.actions import Actions
 from bot.answers import MISSES_BEFORE_PERSON, Answers
 from bot.bookings import BUTTONS
@@ -29,6 +29,8 @@ from bot.turn import (
 from knowledge_base.entry import Kind
 from knowledge_base.search import Band
 
+_AFTER_NUMBER = " \u00a0:：–-"
+"""Between the number and the rest of a title: the number stands beside it anyway."""
 _NOD_SURE = 0.55
 """Below this yes and no are not taken from the classifier."""
 _ACT_VERY_SURE = 0.8
@@ -83,7 +85,8 @@ def emergency_lines(emergency: Emergency, language: str, actions: Actions) -> tu
         entry = actions.find_entry(entry_id)
         text = entry.text_for(language) if entry else None
         if entry and text and entry.facts.phones:
-            found.append(EmergencyLine(entry.facts.phones[0].number, text[1].title))
+            number = entry.facts.phones[0].number
+            found.append(EmergencyLine(number, text[1].title.removeprefix(number).lstrip(_AFTER_NUMBER)))
     return tuple(found)
 
 
@@ -132,6 +135,9 @@ class _Turn(Answers):
         lines = emergency_lines(emergency, self.language, self.actions)
         found = self.turn.understanding.found
         entry = found.hits[0].id if found and found.band is Band.SURE else None
+        helps = self.actions.find_entry(entry) if entry else None
+        if helps is None or not emergency_kinds.helps_in(emergency, helps):
+            entry = None
         return self._reply(
             say(self.language, f"emergency.{emergency.kind}"),
             intent="emergency",

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from bot.turn import Emergency
+from knowledge_base.entry import Entry
 
 NUMBERS: Mapping[str, tuple[str, ...]] = {
     "violence": ("112", "1522"),
@@ -20,6 +21,15 @@ LINES = ("112", *dict.fromkeys(line for lines in NUMBERS.values() for line in li
 """All of them, for who has no time to say what happened."""
 UNSURE = Emergency("any", ("112", "1522"))
 """There is danger, and nobody knows which."""
+
+
+_HELP: Mapping[str, tuple[str, ...]] = {"suicide": ("salute",), "medical": ("salute",), "fire": ()}
+"""Kinds of which no more than these topics speak; of violence, work and children many do."""
+
+
+def helps_in(emergency: Emergency, entry: Entry) -> bool:
+    """Whether its card may stand under the numbers: not how to register an address under «I do not want to live»."""
+    return emergency.kind not in _HELP or entry.facts.danger or entry.category in _HELP[emergency.kind]
 
 
 def emergency_of(kinds: Collection[str]) -> Emergency | None:

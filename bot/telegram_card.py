@@ -89,7 +89,7 @@ def _sender(message: Shown, language: str) -> list[Line]:
 def _numbers(emergency: Sequence[ShownLine], language: str) -> list[Line]:
     """Number and whose it is, without saying «112» twice."""
     return [
-        turned([Span("📞 "), *_phone(line.number, language), Span("  "), said(_whose(line), language)], language)
+        turned([Span("📞 "), *_phone(line.number, language), Span("  "), said(clean(line.label), language)], language)
         for line in emergency
     ]
 
@@ -101,10 +101,6 @@ def _quiet_numbers(emergency: Sequence[ShownLine], language: str) -> list[Line]:
     for one in emergency:
         line += [Span(" 📞 "), *_phone(one.number, language)]
     return [turned(line, language)]
-
-
-def _whose(line: ShownLine) -> str:
-    return clean(line.label).removeprefix(line.number).lstrip(" :：–-")
 
 
 def _paragraphs(message: Shown, language: str) -> list[list[Line]]:

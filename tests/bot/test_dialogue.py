@@ -119,6 +119,21 @@ def test_an_emergency_comes_before_everything_with_numbers_first(talk) -> None:
     assert ids(reply)[0] == "human"
 
 
+@pytest.mark.parametrize(
+    "kind, entry, shown",
+    [
+        ("suicide", "sportello-elp", False),
+        ("fire", "isee", False),
+        ("violence", "sportello-elp", True),
+        ("violence", "casa-delle-donne-ivrea", True),
+        ("medical", "ospedale-ivrea", True),
+    ],
+)
+def test_under_the_numbers_stands_no_card_about_something_else(talk, kind: str, entry: str, shown: bool) -> None:
+    found = SearchResult(Band.SURE, (Hit(entry, 0.95),), "en")
+    assert (talk(found, emergency=Emergency(kind, ("112",))).entry == entry) is shown
+
+
 @pytest.mark.parametrize("language", SPOKEN)
 @pytest.mark.parametrize(
     "kind", ["violence", "attack", "suicide", "child", "missing", "trafficking", "medical", "fire"]
