@@ -27,6 +27,7 @@ LANGUAGES = ["it", "en", "fr", "ar", "zh", "ur"]
 SHOWN = ("author", "language", "text", "intent", "choices", "variant", "emergency", "entries", "appointment", "desk")
 _OWN = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 _RECEIPT = re.compile(r"\d{8}-[0-9A-F]{8}")
+_CLOCK = re.compile(r"\d{1,2}[:.]\d{2}")
 
 
 class Channel(Protocol):
@@ -123,6 +124,8 @@ def same(reply: Reply) -> Reply:
     plain = _RECEIPT.sub("RECEIPT", _OWN.sub("ID", repr(found)))
     for code in (one for values in codes for one in values):
         plain = plain.replace(code, "CODE")
+    if reply["intent"] == "human":  # since when somebody waits: one of the two began to in the minute before
+        plain = _CLOCK.sub("TIME", plain)
     return {"reply": plain}
 
 
