@@ -79,7 +79,7 @@ def test_booked_moved_and_cancelled_in_arabic(visit: Visit, stack: Stack, size: 
     expect(talk.row("name")).to_have_text("أمينة")
     talk.look("summary")
     talk.press("confirm:")
-    card = talk.last.locator(".visit")
+    card = talk.last.locator("article.visit")
     expect(card).to_have_count(1)
     door = talk.row("door").locator("bdi")
     expect(door).to_have_attribute("dir", "ltr")
